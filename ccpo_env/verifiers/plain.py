@@ -38,6 +38,14 @@ _STYLE = re.compile(
     r"\\(?=(?:log|ln|exp|sin|cos|tan|lim|max|min)(?![A-Za-z]))",
     re.IGNORECASE,
 )
+_GREEK = dict(
+    zip(
+        "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi omega Delta".split(),
+        "αβγδεθλμπρστφωΔ",
+        strict=True,
+    )
+)
+_GREEK_NAME = re.compile(rf"\\({'|'.join(_GREEK)})(?![A-Za-z])\s?")
 _COLOR = re.compile(r"\\(?:text)?color\s*\{[^{}]{0,30}\}")
 _AND = re.compile(r"\\(?:land|wedge|cap|cup|lor|vee)(?![A-Za-z])")
 _SPACE = re.compile(
@@ -64,6 +72,7 @@ def plain(text: str) -> str:
         found = found.translate(_SIGNS)
     if "\\" in found or "<" in found or "~" in found or "&" in found or "$" in found:
         found = _STRUCK.sub(" not ", found)
+        found = _GREEK_NAME.sub(lambda own: _GREEK[own[1]], found)
         found = _AND.sub(" and ", found)
         found = _BREAK.sub("\n", found)
         found = _STYLE.sub("", _COLOR.sub("", found))

@@ -36,7 +36,9 @@ _TOO = re.compile(
     rf"|(?:just\s+|equally\s+)?as\s+(?=(?:{_ANSWER})\b))",
     re.IGNORECASE,
 )
-_OTHER = re.compile(r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b(?!\s+choice)", re.IGNORECASE)
+_OTHER = re.compile(
+    r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b(?!\s+choice)", re.IGNORECASE
+)
 _ORDINAL_OF = re.compile(
     r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:second|next)\s+"
     rf"(?!(?:{_ANSWER}|{_NOUN}|best|suitable|appropriate|effective|reasonable|useful"

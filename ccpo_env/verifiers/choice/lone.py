@@ -24,6 +24,7 @@ _LABEL_LINE = re.compile(r"\s*[-*>•#\s]*[(\[*_]*([A-Z])[*_]*[).:\]、．]")
 _FULL_STOP = re.compile(r"(?<=[^\s.]{2}[.!?])\s+(?=\S)|(?<=[。！？])(?=.)")
 _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
 _LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\(|\[(?=[A-Z]))")
+_BULLET = re.compile(r"\s*[-*•]\s")
 _CHANGED = re.compile(r"\b(?:chang|switch)", re.IGNORECASE)
 _POSSIBLE = re.compile(r"\b(?:could|might|may|can)\s+(?:also\s+)?be\b", re.IGNORECASE)
 _LABELLED_LEAD = re.compile(r"[\s*_]*[A-Z]\)\s")
@@ -53,7 +54,8 @@ REPLY_NUMBER = re.compile(
 def lone_answer(text: str, options: Options) -> Found | None:
     """Return an answer that stands alone: a marked line, the last or first line, bold text."""
     lines = [line for line in re.finditer(r"[^\n]+", text) if line[0].strip(" *_-`#>")]
-    if not lines:
+    in_bullets = len(lines) > 1 and all(_BULLET.match(own[0]) for own in lines[-2:])
+    if not lines or (in_bullets and options.statement_at(lines[-1][0], 0, is_whole=True)):
         return None
     return (
         _marked(text, lines, options)

@@ -21,9 +21,10 @@ _CLAUSE = re.compile(
 )
 _NOT_LETTER = re.compile(r"\s*not\s+\(?[A-Z]\)?\s*", re.IGNORECASE)
 _COMPARED = re.compile(r"over\b", re.IGNORECASE)
-_SO = re.compile(r"\b(?:so|hence|thus|therefore)\b|→", re.IGNORECASE)
+_SO = re.compile(r"\b(?:so|hence|thus|therefore)\b|→|\s[–—]\s", re.IGNORECASE)
 _NAME = "\ue000"
 """What stands for the name of an option in a text whose clauses are read."""
+_QUOTED = re.compile(rf'"[^"{_NAME}]*"')
 _UNSUITABLE = re.compile(
     f"{NOT}|"
     + words(
@@ -120,7 +121,7 @@ def _read(text: str, options: Options, *, are_letters_read: bool) -> _Read:
     excluded: set[str] = set()
     rest = ""
     place = 0
-    for clause in _CLAUSE.split(masked):
+    for clause in _CLAUSE.split(_QUOTED.sub(" ", masked)):
         around = clause.replace(_NAME, " ")
         is_negated = occurs(_UNSUITABLE, NO_DOUBT.sub(" ", around.lower()))
         is_other = is_negated or bool(named and _COMPARED.match(clause))

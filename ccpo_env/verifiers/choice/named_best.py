@@ -34,7 +34,9 @@ _LETTER = re.compile(
 )
 _IN_BRACKETS = re.compile(r"\((?:(?i:option|choice)\s+)?[A-Z]\)[*_]*\W?$")
 _IF = re.compile(r"\W*If\b(?!\s+(?:anything|so|not)\b)")
-_SENTENCE_END = re.compile(r"(?<=[a-z)*]{2}[.!?])\s+|(?<=\)[.!?])\s+|(?<=\s[A-Z]\.)\s+(?=[A-Z])|\n+")
+_SENTENCE_END = re.compile(
+    r"(?<=[a-z)*]{2}[.!?])\s+|(?<=\)[.!?])\s+|(?<=\s[A-Z]\.)\s+(?=[A-Z])|\n+"
+)
 
 
 def named_best(text: str, options: Options) -> Found | None:

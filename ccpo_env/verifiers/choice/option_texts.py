@@ -14,6 +14,8 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 _WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3040-\u9fff\uac00-\ud7ff]")
 """Characters of scripts that set no spaces between words, or add endings to them."""
 _ZEROS = re.compile(r"(?<=(?<![\d.,])\d)\.0+(?!\d)|(?<=\d\d)\.0+(?!\d)")
+_BEFORE_AND = re.compile(r"(\w+)\s+(?:and|or|and/or)\s+(?:the\s+)?$")
+_ARTICLE = re.compile(r"^(?:the|an?)\s+")
 _OPTIONAL = frozenset("\"'`*_,.;:()[]!?")
 
 
@@ -53,6 +55,29 @@ def texts_pattern(letters: str, texts: tuple[str, ...]) -> re.Pattern[str] | Non
     return re.compile(
         "|".join(f"(?P<_{letters_of[source]}>{source})" for source in ordered), re.IGNORECASE
     )
+
+
+def elided(text: str, start: int, own: str, texts: tuple[str, ...]) -> list[int]:
+    """Return the places of the options that share the end of a text: "the first and second law".
+
+    Args:
+        text: Plain text.
+        start: Where the text of an option begins.
+        own: That text.
+        texts: The texts of all options.
+    """
+    before = _BEFORE_AND.search(text, max(start - 40, 0), start)
+    if before is None:
+        return []
+    first, last = before[1].lower(), own.rsplit(" ", 1)[-1]
+    return [
+        place
+        for place, other in enumerate(texts)
+        if other != own
+        and last != own
+        and _ARTICLE.sub("", other).startswith(f"{first} ")
+        and other.endswith(f" {last}")
+    ]
 
 
 def letters_named(found: re.Match[str]) -> str:

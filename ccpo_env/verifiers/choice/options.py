@@ -10,6 +10,7 @@ from string import ascii_uppercase
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
 from ccpo_env.verifiers.choice.option_texts import (
+    elided,
     is_in_passing,
     letters_named,
     option_text,
@@ -60,16 +61,18 @@ _OPTION_DISMISSED = re.compile(
     r"|less likely)\b(?! to\b)",
     re.IGNORECASE,
 )
-_IS_UNSUITABLE = re.compile(r"[\s*_)\]]*(?:is|was|would be)\s+(?:contraindicated|inappropriate|harmful)\b")
+_IS_UNSUITABLE = re.compile(
+    r"[\s*_)\]]*(?:is|was|would be)\s+(?:contraindicated|inappropriate|harmful)\b"
+)
 _PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
 _JOINT = re.compile(
-    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\)|\s(?:in|for)\s\S+(?:\s\w+){{0,2}})\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
+    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\)|\s(?:in|for)\s\S+(?:\s\w+){{0,2}})\s*(?=(?:or|and)\b|/))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
     re.IGNORECASE,
 )
 _SHORT_JOINT = re.compile(r"\s*(?:and|or|und|oder|et|ou|y|o|e|[,/&])\s+")
 _NOTHING = re.compile(
-    r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
+    r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，、；：…|/\\#=\-–—]*"
 )
 _WEAK = frozenset("AIOEYUaioeyuСАВКУОИЯсавкуоия")
 """Letters that are also words of some language."""
@@ -130,7 +133,10 @@ class Options:
         found = pattern.match(text, place) if pattern else None
         if found is None or is_in_passing(text, found.start(), found.end()):
             return None
-        return tuple(letters_named(found)), found.end()
+        letters = letters_named(found)
+        own = self.texts[self.letters.index(letters[0])]
+        shared = elided(text, found.start(), own, self.texts)
+        return (*letters, *(self.letters[other] for other in shared)), found.end()
 
     def member_at(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the letters of the option stated at a place, and its end; None if there is none.
@@ -219,6 +225,13 @@ class Options:
             return ()
         named = list(zip(self.letters, self.texts, strict=False))
         found = tuple(letter for letter, other in named if other == own)
+        heads = [other.rpartition(" ") for other in self.texts]
+        if not found and len({tail for *_, tail in heads}) == 1:  # "nitrogen" for "nitrogen gas"
+            found = tuple(
+                letter
+                for letter, (head, *_) in zip(self.letters, heads, strict=False)
+                if head == own
+            )
         if found or not own[:1].isdigit():
             return found
         own = without_zeros(own)

@@ -127,6 +127,8 @@ def closing_statement(text: str, options: Options) -> Found | None:
     negated: Found | None = None
     for read in readings:
         result = read()
+        if result is not None and found and set(found[-1].letters) > set(result.letters):
+            result = found[-1]  # "The answer is B. Yet it may be C, so B or C."
         if result is not None and not result.is_negated:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
@@ -211,6 +213,8 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
             continue
         if not options.ends_clause(text, statement.end):
             continue
+        if options.is_known and _is_variable(text, statement, options):
+            continue  # "if P then Q; P; therefore Q"
         strength = 2 if _FIRST_PERSON.match(verb[0]) else 1
         own = judged(text, verb.start(), statement, strength=strength)
         yield replace(own, strength=2) if own.is_correction else own
@@ -264,6 +268,14 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
             2 if is_correction else 1,
             is_correction,
         )
+
+
+def _is_variable(text: str, statement: Statement, options: Options) -> bool:
+    """Return whether an answer is one letter beyond the options that the text uses elsewhere."""
+    letter = statement.letters[0]
+    if len(statement.letters) > 1 or letter in options.letters:
+        return False
+    return len(re.findall(rf"(?<![A-Za-z]){re.escape(letter)}(?![A-Za-z])", text)) > 1
 
 
 def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> bool:

@@ -105,7 +105,7 @@ CHOOSE = any_of(
         r"(?:the|one|option|choice|answer|statement|diagnosis|cause|step|drug)(?: that| which)"
         r" [^.\n]{1,40}? is",
         r"(?:step|management|approach|action|thing)(?: [a-z ]{1,30}?)? (?:is|would be) to",
-        r"what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
+        r"(?:not (?:\S+ )?)?(?:sure|certain),? but; what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",
         r"should (?:do|choose|pick|select); choosing; picking; going for; have chosen; i've chosen; we've chosen",
@@ -291,7 +291,8 @@ RIGHT = any_of(
 YES_DOUBT = words(
     "no doubt; without a doubt; without doubt; no question; undoubtedly; not surprisingly",
     "beyond doubt",
-    "not unlikely; not impossible; not implausible; not wrong; cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel",
+    "not unlikely; not impossible; not implausible; not wrong;",
+    r"not (?:\S+ )?(?:sure|certain),? but; cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel",
     "нет сомнений",
     "not hard to see; not difficult to see; no other option; nothing else; no reason to doubt",
 )
