@@ -15,13 +15,17 @@ MAX_CHARS = 2_000
 """Longest text in which options are searched, in characters."""
 _CLAUSE = re.compile(
     r"[.,;:!?。，；：！？\n(–]|\s-\s|\b(?<!thing )(?<!all )but\b"
-    r"|\b(?:so|hence|thus|therefore|while|whereas)\b"
-    r"|(?=\b(?:and not|rather than|instead of|as opposed to|unlike|in contrast to|over)\b)",
+    r"|\b(?:so|hence|thus|therefore)\b"
+    r"|(?=\b(?:although|though|while|whereas|and not|rather than|instead of|as opposed to|unlike|in contrast to|over)\b)",
     re.IGNORECASE,
 )
 _NOT_LETTER = re.compile(r"\s*not\s+\(?[A-Z]\)?\s*", re.IGNORECASE)
 _COMPARED = re.compile(r"over\b", re.IGNORECASE)
-_SO = re.compile(r"\b(?:so|hence|thus|therefore)\b|→|\s[–—]\s", re.IGNORECASE)
+_ASIDE = re.compile(
+    rf"\W*(?:even\s+)?(?:although|though|while|whereas)\b(?!.*(?:{RIGHT}|possible|plausible|valid))",
+    re.IGNORECASE,
+)
+_SO = re.compile(r"\b(?:so|hence|thus|therefore|which (?:makes|gives|is))\b|→|\s[–—]\s", re.IGNORECASE)
 _NAME = "\ue000"
 """What stands for the name of an option in a text whose clauses are read."""
 _QUOTED = re.compile(rf'"[^"{_NAME}]*"')
@@ -36,7 +40,7 @@ _UNSUITABLE = re.compile(
     )
     + "|禁忌"
 )
-_SENTENCE = re.compile(r"(?<=[.!?。！？])\s+")
+_SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|(?<=[.!?][\"')])\s+")
 _LETTER = re.compile(
     r"(?i:(?:option|choice|statement|answer)\s+)[(*_]*[A-Z](?![A-Za-z'])|[(\[][A-Z][)\]]"
     rf"|[A-HJ-Z][*_)]*\s+(?:{RIGHT}|over\b|(?:{IS})\s+(?i:the\s+(?:only|most|odd)|more|most|both)\b)"
@@ -127,7 +131,8 @@ def _read(text: str, options: Options, *, are_letters_read: bool) -> _Read:
         is_other = is_negated or bool(named and _COMPARED.match(clause))
         count = clause.count(_NAME)
         for letters in names[place : place + count]:
-            (excluded if is_other else named).update(letters)
+            if not _ASIDE.match(clause):
+                (excluded if is_other else named).update(letters)
         place += count
         if not is_other or (count == 0 and not (named and _NOT_LETTER.fullmatch(clause))):
             rest += f"{around} "

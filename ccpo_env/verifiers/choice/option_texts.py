@@ -112,7 +112,7 @@ def _source(text: str, *, has_zeros: bool) -> str:
         zeros = r"(?:\.0+(?!\d))?" if is_integer and has_zeros else ""
         parts += [_space(before, token), _token_source(before, token), zeros]
     if tokens[-1][-1].isdigit():
-        parts.append(r"(?![.,/^:]?\d|\s*[%^/+=×·÷]|\s*[*x]\s*\w)")
+        parts.append(r"(?![.,/^:]?\d|\s*[%^/+=×·÷]|\s*[*x]\s*\w|\s*[-–]\s*\d)")
     if len(tokens[-1]) > 2 and tokens[-1].isascii() and tokens[-1].isalpha():
         parts.append("s?")
     parts.append(_border(tokens[-1][-1], "!"))

@@ -127,8 +127,10 @@ def closing_statement(text: str, options: Options) -> Found | None:
     negated: Found | None = None
     for read in readings:
         result = read()
-        if result is not None and found and set(found[-1].letters) > set(result.letters):
-            result = found[-1]  # "The answer is B. Yet it may be C, so B or C."
+        if result is not None and found and found[-1].start > result.start:
+            shared = set(found[-1].letters) & set(result.letters)
+            if set(found[-1].letters) > set(result.letters) or (shared and found[-1].is_negated):
+                result = found[-1]  # "The answer is B. It may also be C, so B or C."
         if result is not None and not result.is_negated:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
