@@ -261,6 +261,7 @@ def _shard(group: ProcessGroup) -> ShardedGroup:
     """Return the same processes with a mesh over which weights are sharded."""
     try:
         import torch
+        from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import FSDPModule
 
         FSDPModule.set_force_sum_reduction_for_comms  # noqa: B018  the newest of its methods
@@ -271,9 +272,9 @@ def _shard(group: ProcessGroup) -> ShardedGroup:
         ) from error
     device = "cuda" if torch.cuda.is_available() and not _is_set(USE_CPU) else "cpu"
     if group.world_size == 1 and not torch.distributed.is_initialized():
-        store = torch.distributed.HashStore()
+        store = torch.distributed.HashStore()  # type: ignore[attr-defined]  # not in its __all__
         torch.distributed.init_process_group(store=store, rank=0, world_size=1)
-    mesh = torch.distributed.init_device_mesh(device, (group.world_size,))
+    mesh = init_device_mesh(device, (group.world_size,))
     return ShardedGroup(group, mesh)
 
 

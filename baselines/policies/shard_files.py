@@ -34,11 +34,11 @@ def write_shards(folder: Path, states: Mapping[str, Any]) -> dict[str, Any]:
     shards: dict[str, Tensor] = {}
     rest = _without_shards(states, "", shards)
     if shards:
-        from torch.distributed import checkpoint
         from torch.distributed.checkpoint.api import CheckpointException
+        from torch.distributed.checkpoint.state_dict_saver import save
 
         try:
-            checkpoint.save(shards, checkpoint_id=folder)
+            save(shards, checkpoint_id=folder)
         except CheckpointException as error:
             reason, *_ = [str(own) for own, _ in error.failures.values()]
             raise OSError(reason) from error
@@ -59,9 +59,10 @@ def read_shards(
     if not folder.is_dir():
         return dict(states)
     import torch
-    from torch.distributed import checkpoint
+    from torch.distributed.checkpoint.filesystem import FileSystemReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
-    saved = checkpoint.FileSystemReader(folder).read_metadata().state_dict_metadata
+    saved = FileSystemReader(folder).read_metadata().state_dict_metadata
     read: dict[str, Tensor] = {}
     for name in saved:
         owner, index = name.split("/")[0], int(name.split("/")[-2])
@@ -69,7 +70,7 @@ def read_shards(
     is_alone = not torch.distributed.is_initialized()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
-        checkpoint.load(read, checkpoint_id=folder, no_dist=is_alone)
+        load(read, checkpoint_id=folder, no_dist=is_alone)
     return _with_shards(states, "", read)
 
 

@@ -76,7 +76,7 @@ class GradientNoise:
 
     def _gradient(self) -> torch.Tensor:
         """Return the chosen coordinates of the gradient, on the CPU."""
-        places = self._places or [None] * len(self._parameters)
+        places: Sequence[torch.Tensor | None] = self._places or [None] * len(self._parameters)
         own = [_chosen(*pair) for pair in zip(self._parameters, places, strict=True)]
         if self._processes.mesh is None:
             return torch.cat(own)
