@@ -16,7 +16,7 @@ CORE_PACKAGES := hypothesis pillow psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py tests/rl/test_credit_influence.py,$(wildcard tests/rl/test_credit_*.py))
 
-.PHONY: help install train smollm2 test core clients vllm lint typecheck browser check bench results notebooks matrix mutants weights clean
+.PHONY: help install train smollm2 test core clients vllm lint typecheck browser check bench results notebooks sharding matrix mutants weights clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -80,6 +80,9 @@ results: install  ## Measure all results of the documents again, or a part: make
 
 notebooks: install  ## Run the notebooks and store what they show, or some: make notebooks ARGS="03 04"
 	$(TEST_ENV) $(BIN)/python -m scripts.run_notebooks $(ARGS)
+
+sharding: install  ## Compare sharded weights of two and three processes with one, and print their memory: 3 GB
+	$(TEST_ENV) $(BIN)/python -m tests.rl.sharding_report
 
 matrix: install  ## Train two steps with every allocator, schedule, topology and kind of weights
 	$(TEST_ENV) CCPO_MATRIX=1 $(BIN)/python -m pytest tests/rl/test_matrix.py -k every_combination -s

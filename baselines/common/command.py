@@ -11,7 +11,9 @@ from baselines.common.errors import (
     RolloutError,
     StorageError,
     WorkerError,
+    is_lost_peer,
     is_out_of_memory,
+    lost_peer_message,
     memory_message,
     print_message,
 )
@@ -40,9 +42,12 @@ def command(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
             print_message("error", str(error))
             return STOPPED
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if is_out_of_memory(error):
+                print_message("error", memory_message(error))
+            elif is_lost_peer(error):
+                print_message("error", lost_peer_message(error))
+            else:
                 raise
-            print_message("error", memory_message(error))
             return STOPPED
 
     return run

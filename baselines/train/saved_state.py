@@ -100,7 +100,7 @@ class SavedState:
         contents, states = checkpoint.contents, read_updaters(checkpoint.folder)
         if self._retrospect:
             self._retrospect.load_state_dict(states.pop(RETROSPECT))
-        self._crew.load_state_dict(states)
+        self._crew.load_state_dict(states, checkpoint.folder)
         step = contents["config"]["steps_done"]
         tokens = self._files.prepare_resume(step)
         if self._ahead:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class Trainer:
         self._processes = processes
         self._servers = servers
         self._streams = Streams(config.seed, processes)
-        self._files = RunFiles(run_dir, is_writer=processes.rank == 0)
+        self._files = RunFiles(run_dir, processes)
         self.run_dir = run_dir
         self.steps_done = 0
         self._is_between_steps = True  # nothing that a checkpoint holds has changed since a step
@@ -212,7 +212,8 @@ class Trainer:
         """Evaluate the policies on the held-out tasks; see `HeldOutTasks.evaluate`."""
         if self._ahead:
             self._ahead.transfer(self.steps_done)
-        return self._held_out.evaluate(draw=draw)
+        with self._playing():
+            return self._held_out.evaluate(draw=draw)
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of a group, (G, A) or (G, T); None if it needs more than one."""
@@ -221,6 +222,12 @@ class Trainer:
     def saved_policies(self) -> dict[str, TrainablePolicy]:
         """Return the policies by the names of their folders in a checkpoint."""
         return self._crew.saved_policies()
+
+    def join_export(self) -> None:
+        """Take part in the export of sharded weights, which rank 0 writes."""
+        if self._processes.mesh is not None:
+            for policy in self.saved_policies().values():
+                policy.save(self.run_dir)
 
     @property
     def warnings(self) -> list[str]:
@@ -251,7 +258,8 @@ class Trainer:
         self._is_between_steps = judged.get("retrospect/reward") is None
         if judged and self._servers:
             self._servers.sync()
-        rollouts = self._ahead.of(step) if self._ahead else self._player.play(step, costs)
+        with self._playing():
+            rollouts = self._ahead.of(step) if self._ahead else self._player.play(step, costs)
         times.end("play")
 
         groups = self._player.join(rollouts, step)
@@ -283,6 +291,11 @@ class Trainer:
         }
         self._warnings.add_metrics(row)
         return row
+
+    def _playing(self) -> AbstractContextManager[None]:
+        """Return a context in which the policies can play and read conversations."""
+        is_local = self._servers is None or self._credit.critic is not None
+        return self._crew.playing() if is_local else nullcontext()
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
         if not self._held_out.is_due(step, self._tokens):

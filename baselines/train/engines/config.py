@@ -16,6 +16,10 @@ class ProcessSettings:
 
     num_processes: int = 1
     """World size; it must equal the number of processes that the launcher starts."""
+    shard: bool = False
+    """Shard weights, gradients and optimizer states over the processes (FSDP2), so that each holds
+    its part of every model. Without servers, whole weights are gathered while rollouts are
+    sampled."""
     rollouts: tuple[str, ...] = ()
     """Servers that sample the rollouts, such as endpoint:http://127.0.0.1:8130/v1#policy: one
     ROLE=endpoint:... per role, or one without a role with --weights shared or lora."""

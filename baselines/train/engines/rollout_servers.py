@@ -76,7 +76,7 @@ class RolloutServers:
 
         for name, server in _of_policies(self._servers, policies).items():
             endpoint, settings = self._connect(name, policies[name], server)
-            self._served[name] = ServedPolicy(endpoint, policies[name])
+            self._served[name] = ServedPolicy(endpoint, policies[name], self._processes)
             is_float32 = settings.dtype == "float32"
             self._guards[name] = SyncGuard(num_guards=len(policies), is_float32=is_float32)
         if self._restored is not None:
@@ -98,7 +98,10 @@ class RolloutServers:
         Nothing changes for the servers, which may be sampling.
         """
         self._written = self._version + 1
-        in_all(self._processes, partial(self._in_first, self._write, self._written))
+        if self._processes.mesh is None:
+            in_all(self._processes, partial(self._in_first, self._write, self._written))
+        else:
+            self._write(self._written)  # gathered from all processes
 
     def sync(self) -> None:
         """Transfer the current weights; returns in all processes when they are loaded.

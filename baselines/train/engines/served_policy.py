@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from baselines.common.errors import RolloutError
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, OptionSampler, Prompt, Sampling, TrainablePolicy
 from baselines.policies.endpoint.policy import EndpointPolicy
@@ -36,13 +37,20 @@ class ServedPolicy:
     Args:
         endpoint: The server; it returns token ids and log-probabilities.
         trained: The trained policy.
+        processes: Processes over which it may be sharded.
 
     Note: The first batch after every sync is kept for `gaps`.
     """
 
-    def __init__(self, endpoint: EndpointPolicy, trained: TrainablePolicy) -> None:
+    def __init__(
+        self,
+        endpoint: EndpointPolicy,
+        trained: TrainablePolicy,
+        processes: ProcessGroup = SINGLE_PROCESS,
+    ) -> None:
         self._endpoint = endpoint
         self._trained = trained
+        self._processes = processes
         self._batch: list[Completion] = []
         self._wants_batch = True
         self._probed: tuple[Sequence[Prompt], Sampling] | None = None
@@ -104,7 +112,8 @@ class ServedPolicy:
         Returns:
             One array per completion, of its number of tokens, nats. Empty without a new batch.
 
-        Note: To be called before the trained policy changes; the batch is forgotten.
+        Note: To be called before the trained policy changes, and by all processes if it is sharded;
+            the batch is forgotten.
         """
         lengths = np.array([len(c.prompt_ids) + len(c.token_ids) for c in self._batch])
         num = max(1, int(np.searchsorted(lengths.cumsum(), CHECKED_TOKENS, side="right")))
@@ -113,7 +122,12 @@ class ServedPolicy:
 
     def gaps_of(self, completions: Sequence[Completion]) -> list[FloatArray]:
         """Return the gaps of given completions, as `gaps`."""
-        scored = score(self._trained, completions, micro_batch_tokens=CHECKED_TOKENS)
+        scored = score(
+            self._trained,
+            completions,
+            micro_batch_tokens=CHECKED_TOKENS,
+            processes=self._processes,
+        )
         return [np.abs(own - c.logprobs) for own, c in zip(scored, completions, strict=True)]
 
     def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
