@@ -316,7 +316,7 @@ def test_settings_that_it_does_not_work_with_are_refused_by_name(tmp_path, given
 class Rank:
     """A process of two, played by a thread; others than that may not wait for the other one."""
 
-    world_size = 2
+    world_size, mesh = 2, None
 
     def __init__(self, rank, meeting, boxes):
         self.rank, self.meeting, self.boxes, self.calls = rank, meeting, boxes, 0
