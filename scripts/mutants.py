@@ -56,7 +56,8 @@ TESTS_OF: Mapping[str, str] = {
     "baselines/evaluate": "rl/test_examples* rl/test_evaluation*",
     "baselines/experiment": "rl/test_sweep* rl/test_experiment*",
     "baselines/explore": "rl/test_explore*",
-    "baselines/integrations": "rl/test_trl* rl/test_verl* clients/test_verifiers*",
+    "baselines/integrations": "rl/test_trl* rl/test_verl* rl/test_sessions* rl/test_recorded* "
+    "clients/test_verifiers*",
     "baselines/optimizers": "rl/test_advantages* rl/test_losses* rl/test_optimizers* "
     "rl/test_oracle*",
     "baselines/policies": "rl/test_options* rl/test_scripted* rl/test_policy* rl/test_sampler* "

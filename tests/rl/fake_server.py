@@ -17,7 +17,17 @@ import numpy as np
 from baselines.policies.base import Completion, Policy, Prompt, Sampling
 
 Fault = Literal[
-    "429", "500", "401", "400", "302", "reset", "truncated", "slow", "not_json", "wrong_shape"
+    "429",
+    "500",
+    "401",
+    "400",
+    "404",
+    "302",
+    "reset",
+    "truncated",
+    "slow",
+    "not_json",
+    "wrong_shape",
 ]
 FAULTS_THAT_PASS: tuple[Fault, ...] = ("429", "500", "reset", "truncated", "slow", "not_json")
 """Faults after which a client retries."""
@@ -143,6 +153,14 @@ class FakeServer:
                 self.faults.append(fault)
             return fault
 
+    def reply(self, request: Request) -> dict[str, Any]:
+        return answer_json(self, request)
+
+    def get(self, path: str) -> object:
+        assert path == "/v1/models"
+        models = [{"id": name, "object": "model"} for name in self.models]
+        return {"object": "list", "data": models}
+
     def leave(self) -> None:
         with self._lock:
             self._at_once -= 1
@@ -171,8 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        models = [{"id": name, "object": "model"} for name in self.server.owner.models]
-        self._reply(200, {"object": "list", "data": models})
+        content = self.server.owner.get(self.path)
+        self._reply(404 if content is None else 200, content)
 
     def do_POST(self) -> None:
         owner = self.server.owner
@@ -181,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = owner.fault_of(request)
         is_refused = fault is not None and fault.isdigit()
         try:
-            answer = None if is_refused else answer_json(owner, request)
+            answer = None if is_refused else owner.reply(request)
         finally:
             owner.leave()  # before the client can send its next request
         with suppress(ConnectionError):  # the client has given up

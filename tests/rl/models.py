@@ -14,6 +14,9 @@ from transformers import (
     PreTrainedModel,
 )
 
+from baselines.policies.local.hf import HFPolicy
+from baselines.policies.registry import load_policy
+
 NUM_TOKENS = 7
 END = 0
 
@@ -60,3 +63,28 @@ def plain_logprobs(
     logits = model(torch.tensor([[*prompt, *completion]])).logits[0]
     before = (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
     return before[range(len(completion)), list(completion)]
+
+
+def servable() -> HFPolicy:
+    """The embedded policy with heads of 32 numbers, as vLLM needs, half of them without effect.
+
+    With twice as many rotations of a head, every second one has a frequency of the narrow head.
+    """
+    policy = load_policy("tiny")
+    settings = policy.module.config.to_dict()
+    width = settings["head_dim"]
+    config = LlamaConfig(**{**settings, "head_dim": 2 * width})
+    kept = [2 * number + half * width for half in (0, 1) for number in range(width // 2)]
+    model, state = AutoModelForCausalLM.from_config(config).eval(), policy.module.state_dict()
+    for name, weight in model.state_dict().items():
+        if weight.shape == state[name].shape:
+            weight.copy_(state[name])
+            continue
+        is_read = name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight"))
+        narrow = state[name] if is_read else state[name].T
+        wide = torch.zeros(config.num_attention_heads, 2 * width, config.hidden_size)
+        wide[:, kept] = narrow.unflatten(0, (config.num_attention_heads, width))
+        if name.endswith("q_proj.weight"):
+            wide *= 2**0.5  # scores are divided by the root of the size of a head
+        weight.copy_(wide.flatten(0, 1) if is_read else wide.flatten(0, 1).T)
+    return HFPolicy(model, policy.tokenizer)

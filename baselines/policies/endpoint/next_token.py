@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from baselines.policies.endpoint.wire import JsonObject, as_list, as_logprob, as_object, parsed
+from collections.abc import Sequence
+
+from baselines.policies.endpoint.wire import (
+    BadAnswerError,
+    JsonObject,
+    as_list,
+    as_logprob,
+    as_object,
+    parsed,
+)
 
 MOST_LISTED = 20
 """How many of the most probable tokens are requested: the maximum of vLLM."""
@@ -17,6 +26,44 @@ def next_token_body(text: str, *, model: str) -> JsonObject:
         "temperature": 1.0,
         "logprobs": MOST_LISTED,
     }
+
+
+def token_body(
+    token_ids: Sequence[int], wanted: Sequence[int], *, model: str, temperature: float
+) -> JsonObject:
+    """Return the request body for given tokens after a row of tokens; of vLLM from 0.32 on.
+
+    Args:
+        token_ids: The row, not empty.
+        wanted: At most MOST_LISTED tokens.
+        model: Name of the served model.
+        temperature: Divides the logits, if the server processes log-probabilities.
+    """
+    return {
+        "model": model,
+        "prompt": list(token_ids),
+        "max_tokens": 1,
+        "temperature": temperature,
+        "logprobs": 1,
+        "logprob_token_ids": list(wanted),
+        "return_tokens_as_token_ids": True,
+    }
+
+
+def read_tokens(body: bytes, wanted: Sequence[int]) -> dict[int, float]:
+    """Return the log-probability of each wanted token, in nats.
+
+    Raises:
+        BadAnswerError: If one is missing, or a log-probability is invalid.
+    """
+    listed = read_next_token(body)
+    missing = [token for token in wanted if f"token_id:{token}" not in listed]
+    if missing:
+        raise BadAnswerError(
+            f"the answer must list all {len(wanted)} tokens of logprob_token_ids, as vLLM does "
+            f"from 0.32 on, got none of {missing[0]}"
+        )
+    return {token: listed[f"token_id:{token}"] for token in wanted}
 
 
 def read_next_token(body: bytes) -> dict[str, float]:

@@ -7,10 +7,11 @@ import hashlib
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ from baselines.policies.endpoint.wire import (
     question,
     read_answer,
 )
+
+T = TypeVar("T")
 
 LIST_RETRIES = 2
 """Retries of the first request: few, because the user is waiting."""
@@ -123,6 +126,20 @@ class EndpointPolicy:
         return f"EndpointPolicy({self._model!r} at {self._config.url})"
 
     @property
+    def config(self) -> EndpointConfig:
+        """The server and its settings."""
+        return self._config
+
+    @property
+    def model(self) -> str:
+        """Name of the served model."""
+        return self._model
+
+    def rename(self, model: str) -> None:
+        """Request another of the server's models from now on."""
+        self._model = model
+
+    @property
     def usage(self) -> EndpointUsage:
         """Cost of all requests so far."""
         return self._usage
@@ -135,13 +152,7 @@ class EndpointPolicy:
         rows: dict[int, Completion] = {}
         pending = list(self._pending_samples(prompts, sampling, stream, rows))
         self._usage.num_reused += len(rows)
-        answers = talk(
-            self._config,
-            [partial(self._answer, samples) for samples in pending],
-            rate_limiter=self._rate_limiter,
-            rng=np.random.default_rng(stream),
-            usage=self._usage,
-        )
+        answers = self.talk([partial(self._answer, samples) for samples in pending], stream)
         for samples, answer in zip(pending, answers, strict=True):
             rows.update(zip(samples.rows, answer, strict=True))
         failures = [c.failure for c in rows.values() if c.failure is not None]
@@ -158,6 +169,18 @@ class EndpointPolicy:
             replace(rows[row], temperature=sampling.temperature, max_tokens=max_tokens)
             for row in range(len(prompts))
         ]
+
+    def talk(
+        self, jobs: Sequence[Callable[[EndpointClient], Awaitable[T]]], seed: int = 0
+    ) -> list[T]:
+        """Run jobs within the limits of the server, and count their requests; see `client.talk`."""
+        return talk(
+            self._config,
+            jobs,
+            rate_limiter=self._rate_limiter,
+            rng=np.random.default_rng(seed),
+            usage=self._usage,
+        )
 
     def next_token_logprobs(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """Return log-probabilities of the most probable tokens after each text, in nats.
@@ -180,13 +203,7 @@ class EndpointPolicy:
             return await client.send("POST", "/completions", body, read_next_token)
 
         try:
-            return talk(
-                config,
-                [partial(ask, text) for text in texts],
-                rate_limiter=self._rate_limiter,
-                rng=np.random.default_rng(0),
-                usage=self._usage,
-            )
+            return self.talk([partial(ask, text) for text in texts])
         except EndpointError as error:
             raise ValueError(
                 f"an endpoint must return the log-probabilities of the next token, got {error} "

@@ -37,11 +37,16 @@ def train(config: EnginesConfig) -> int:
     """
     training = config.training
     with exit_on_bad_input():
-        processes = connect(config.num_processes)
+        processes = connect(config.num_processes, shard=config.shard)
         servers = _servers(config, processes)
         # Rank 0 locks the folder for all, and chooses it: its default name contains the time.
         (run_dir,) = processes.all_gather([open_run_dir(training)] if processes.rank == 0 else [])
-        trainer = Trainer(training, run_dir, processes=processes, servers=servers)
+        trainer = Trainer(
+            *(training, run_dir),
+            processes=processes,
+            servers=servers,
+            is_ahead=config.rollouts_ahead == 1,
+        )
         if processes.rank == 0:
             write_settings(run_dir, trainer.config)
         tracker = open_tracker(training.tracker if processes.rank == 0 else "none", run_dir)
@@ -71,6 +76,8 @@ def _take_part(trainer: Trainer, tracker: Tracker) -> int:
             should_stop=lambda: request.number is not None,
             tracker=tracker,
         )
+        if final:
+            trainer.join_export()
     return 0 if final else request.exit_code or INTERRUPTED
 
 

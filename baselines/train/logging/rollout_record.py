@@ -95,6 +95,7 @@ def recorded_groups(
             "credit": own_credit,
             "advantage": own_advantages,
             "shared_advantage": shared,
+            **({} if group.version is None else {"version": group.version}),
             **_votes(group, team.agents),
         }
         for group, team, own_credit, own_advantages, shared in zip(
