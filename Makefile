@@ -17,7 +17,7 @@ CORE_PACKAGES := hypothesis pillow psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py tests/rl/test_credit_influence.py,$(wildcard tests/rl/test_credit_*.py))
 
-.PHONY: help install train smollm2 test core clients lint typecheck browser check bench results notebooks engines matrix mutants weights clean trl verl vllm
+.PHONY: help install train smollm2 test core trl clients verl vllm lint typecheck browser check bench results notebooks sharding engines matrix mutants weights clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -93,6 +93,9 @@ results: install  ## Measure all results of the documents again, or a part: make
 notebooks: install  ## Run the notebooks and store what they show, or some: make notebooks ARGS="03 04"
 	$(TEST_ENV) $(BIN)/python -m scripts.run_notebooks $(ARGS)
 
+sharding: install  ## Compare sharded weights of two and three processes with one, and print their memory: 3 GB
+	$(TEST_ENV) $(BIN)/python -m tests.rl.sharding_report
+
 engines: install  ## Run every line of the pages on large models and other trainers that runs on a CPU, after make vllm trl verl: long
 	$(TEST_ENV) $(BIN)/python -m scripts.run_engine_lines $(ARGS)
 
@@ -110,4 +113,5 @@ weights: install  ## Make the embedded model's weights again
 	$(TEST_ENV) $(BIN)/python -m scripts.tiny.make $(ARGS)
 
 clean:  ## Remove .venv and caches; runs/ stays
-	rm -rf $(VENV) $(CORE_VENV) $(TRL_VENV) .venv-clients .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info .venv-verl
+	rm -rf $(VENV) $(CORE_VENV) $(TRL_VENV) $(VLLM_VENV) .venv-verl .venv-clients \
+		.coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

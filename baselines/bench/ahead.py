@@ -54,7 +54,7 @@ class AheadConfig(PageConfig):
     """Model of both roles, which share its weights."""
     tasks_per_step: int = 1
     """Tasks per step."""
-    group_size: int = 8
+    group_size: int = 4
     """Rollouts per task, of two completions each."""
     max_tokens: int = 64
     """Longest completion, in tokens."""

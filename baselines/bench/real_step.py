@@ -60,6 +60,7 @@ def real_findings(work: RealStep, repeats: int, rng: np.random.Generator) -> lis
     measured = measured_steps(work, repeats, rng)
     return [
         step_finding(work, measured, rng),
+        phases_finding(work, measured),
         bound_finding(work, measured),
         sampler_finding(
             work.policy, repeats, rng, work.num_tasks, work.group_size, work.num_tokens
@@ -114,7 +115,7 @@ def step_finding(
     work: RealStep, measured: Mapping[str, Measured], rng: np.random.Generator
 ) -> Finding:
     """Return the seconds of a step and of its phases, and the ratio to TRL's."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, own in measured.items():
         ratios = ["1.00", "1.00"]
         if name == OURS and TRL.name in measured:
@@ -129,29 +130,47 @@ def step_finding(
             (
                 *(name, f"{statistics.median(own.seconds):.2f}", ratios[0]),
                 *(f"{computed:.2f}", ratios[1]),
-                *(f"{own.median(phase):.2f}" for phase in PHASES),
                 *(f"{own.num_sampled:,}", f"{own.num_read:,}"),
             )
         )
     if TRL.name not in measured:
-        rows.append((TRL.name, f"pip install {TRL.install}", *["-"] * (len(PHASES) + 5)))
+        rows.append((TRL.name, f"pip install {TRL.install}", *["-"] * 5))
     trained = "a LoRA adapter of rank 16" if work.weights == "lora" else "all weights"
     return Finding(
         title=f"A step of {work.policy} compared with TRL",
         meaning=(
             f"{work.num_tasks} arithmetic tasks, the same in every step, {work.group_size} "
             f"completions each, every completion of {work.num_tokens} tokens and with an "
-            f"advantage, one update of {trained} in float32. Median seconds of a step and of its "
-            f"phases. Neither trainer computes log-probabilities a second time for a single "
-            f"update; ours takes those of its sampler. TRL's gradient is computed in "
+            f"advantage, one update of {trained} in float32. Neither trainer computes "
+            f"log-probabilities a second time for a single update. TRL's gradient is computed in "
             f"{work.num_tasks} parts of {work.group_size} completions, since that of all at once "
             f"needs over 9 GB for SmolLM2. The ratio, with its 95 % interval, is to be "
             f"at most {BAR:g}. CPU seconds do not count the time that other programs take."
         ),
         columns=(
             *("trainer", "s", "ratio", "CPU s", "ratio of CPU s"),
-            *(*PHASES, "tokens sampled", "prompt tokens"),
+            *("tokens sampled", "prompt tokens"),
         ),
+        rows=tuple(rows),
+    )
+
+
+def phases_finding(work: RealStep, measured: Mapping[str, Measured]) -> Finding:
+    """Return the seconds of the phases of a step, and their shares."""
+    rows = []
+    for phase in PHASES:
+        cells = [phase]
+        for own in measured.values():
+            whole = sum(own.median(each) for each in PHASES)
+            cells += [f"{own.median(phase):.2f}", f"{own.median(phase) / whole:.1%}"]
+        rows.append(tuple(cells))
+    return Finding(
+        title=f"Where the time of a step of {work.policy} goes",
+        meaning=(
+            "Median seconds of the phases of the same steps. The optimizer is AdamW; other is "
+            "everything else, such as environment, verifier, credit and metrics."
+        ),
+        columns=("phase", *(c for name in measured for c in (f"{name} s", "share"))),
         rows=tuple(rows),
     )
 

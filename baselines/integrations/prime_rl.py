@@ -28,8 +28,8 @@ ADVANTAGE = "advantage"
 class CreditAlgorithm(Algorithm):  # type: ignore[misc]  # prime-rl is not installed here
     """Gives each token of a trace the advantage that the environment has computed for it.
 
-    Traces without one, as of runs without an agent that credit needs, stay without, so that
-    prime-rl does not train on them.
+    Traces without one, as of runs without an agent that credit needs, stay without, and so do
+    those of a role with a model of its own, so that prime-rl does not train on them.
     """
 
     async def score_group(self, group: Iterable[Any]) -> None:
@@ -46,6 +46,8 @@ class CreditAlgorithm(Algorithm):  # type: ignore[misc]  # prime-rl is not insta
                 f"env.group_size of the source above 1"
             )
         for trace in credited:
+            if not trace.agent.trainable:
+                continue
             advantage = float(trace.info[ADVANTAGE])
             if not math.isfinite(advantage):
                 raise ValueError(f"advantage of a trace must be finite, got {advantage}; drop it")

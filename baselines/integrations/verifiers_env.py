@@ -134,6 +134,13 @@ class TeamEnv(vf.Env[TeamEnvConfig]):  # type: ignore[misc]
         team = TeamSettings(**{each.name: settings[each.name] for each in TEAM})
         self._team = team_env(team, list(self.taskset.tasks.values())).unwrapped
 
+    async def setup(self, agents: vf.Agents) -> None:
+        """Leave roles with a model or a server of their own out of training."""
+        for role in ROLES:
+            seat: vf.AgentConfig = getattr(self.config, role)
+            if seat.model is not None or seat.client is not None:
+                getattr(agents, role).trainable = False
+
     async def run(self, task: vf.Task, agents: vf.Agents) -> None:
         """Play an episode, or a group of them, and record the reward in the trace of every turn.
 

@@ -209,6 +209,18 @@ def test_advantages_reach_the_tokens_of_prime_rl(
 
 
 @pytest.mark.environment("think_solve-v0")
+def test_role_with_a_model_of_its_own_is_not_trained(address: str, tasks: Path) -> None:
+    taskset = {"id": "ccpo_team", "tasks": str(tasks)}
+    settings = {"taskset": taskset, "group_size": 2, "solver": {"model": "frozen"}}
+    for episode in asyncio.run(play(settings, address)):
+        rows = [trace for trace in episode.traces if "advantage" in trace.info]
+        assert {(trace.agent.name, trace.agent.trainable) for trace in rows} == {
+            ("thinker", True),
+            ("solver", False),
+        }
+
+
+@pytest.mark.environment("think_solve-v0")
 def test_evaluation_shows_the_credit_of_each_agent(
     address: str, tasks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

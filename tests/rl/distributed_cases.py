@@ -41,12 +41,12 @@ ROLES = ("thinker", "solver")
 
 
 def halves(samples: Sequence[TrainingSample], processes: ProcessGroup) -> list[TrainingSample]:
-    """Give the first four samples to rank 0: shares of different sizes."""
-    return (
-        list(samples)
-        if processes.world_size == 1
-        else list(samples[:4] if processes.rank == 0 else samples[4:])
-    )
+    """Give the first four samples to rank 0, and deal the others out: shares of different sizes."""
+    if processes.world_size == 1:
+        return list(samples)
+    if processes.rank == 0:
+        return list(samples[:4])
+    return list(samples[4:][processes.rank - 1 :: processes.world_size - 1])
 
 
 def all_to_the_first(

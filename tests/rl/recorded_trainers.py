@@ -133,9 +133,15 @@ class Node:
 
 
 @dataclass
+class Agent:
+    trainable: bool = True
+
+
+@dataclass
 class Trace:
     nodes: list[Node]
     info: dict[str, Any]
+    agent: Agent = field(default_factory=Agent)
 
 
 @dataclass

@@ -6,6 +6,7 @@ memory of a random Llama of 50 million parameters. As a module with arguments, o
 
 from __future__ import annotations
 
+import ctypes
 import json
 import resource
 import sys
@@ -86,6 +87,7 @@ def memory(processes: ProcessGroup) -> dict[str, float]:
     optimizer = team.updaters["thinker"].state_dict()["torch_optimizer"]["state"]
     moments = [value for own in optimizer.values() for value in own.values()]
     held = [*parameters, *(p.grad for p in parameters if p.grad is not None), *moments]
+    ctypes.CDLL(None).malloc_trim(0)  # what glibc keeps of freed memory is not counted
     local = [tensor.to_local() if is_shard(tensor) else tensor for tensor in held]
     return {
         "parameters_m": sum(p.numel() for p in parameters) / 1e6,
@@ -102,6 +104,7 @@ def take_part(part: str, num_processes: int, folder: Path) -> None:
     if part == "update":
         for dtype in DTYPES:
             found |= {f"{n}/{dtype}": run(case_of(n, dtype), processes) for n in COMPARED}
+    elif part == "save":
         for name in RESUMED:
             team = Team.of(case_of(name, "float32"), processes)
             team.take(range(NUM_STEPS - 1))
@@ -144,11 +147,12 @@ def main() -> None:
     table = Table("two processes, sharded", "dtype", *ROLES, "limit", title="|dw| / |w|")
     memory_table = Table(
         *("processes", "rank", "parameters, gradients, moments, MB", "share", "limit"),
-        *("resident now, MB", "peak resident, MB"),
+        *("resident between, MB", "peak resident, MB"),
     )
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         start("update", 2, folder)
+        start("save", 2, folder)
         start("resume", 3, folder)
         found = torch.load(folder / "update.pt")
         for name in COMPARED:

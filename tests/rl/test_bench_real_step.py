@@ -161,7 +161,7 @@ def test_the_bench_of_a_policy_has_a_section_of_its_own(tmp_path, monkeypatch):
     assert after.startswith(before.rstrip())
     assert "## Step tiny lora" in after
     assert "`python -m baselines.bench step --policy tiny --weights lora --repeats 1` on" in after
-    assert after.count("### ") == 4
+    assert after.count("### ") == 5
 
 
 def test_the_bench_refuses_weights_without_a_policy(capsys):

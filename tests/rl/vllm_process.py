@@ -52,6 +52,11 @@ class VLLMProcess:
         """The endpoint of its only model, which has no chat template."""
         return f"endpoint:http://127.0.0.1:{self.port}/v1?api=completions&retries=2"
 
+    @property
+    def chat_spec(self) -> str:
+        """The endpoint of its only model, which has a chat template."""
+        return self.spec.replace("api=completions", "api=chat")
+
     def kill(self) -> None:
         """End the server and its workers at once."""
         os.killpg(self.process.pid, signal.SIGKILL)

@@ -114,7 +114,7 @@ class DecodingCache:
         nodes = tree.nodes.numpy()
         wanted, source = torch.unique(last, return_inverse=True)
         hidden, cache = read_tree(model, tree, wanted)
-        self.logits = model.lm_head(hidden)[source[torch.from_numpy(prompt_of)]]
+        self.logits: Tensor = model.lm_head(hidden)[source[torch.from_numpy(prompt_of)]]
         arrange = arrange_keys or (lambda keys: keys)
         self._prompts = PromptCache(
             [arrange(keys.detach().numpy())[nodes] for keys, _ in cache],

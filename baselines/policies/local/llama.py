@@ -104,18 +104,22 @@ def read_tree(
         attention = layer.self_attn
         normed = layer.input_layernorm(hidden)
         keys, values = (
-            apply_linear(project, normed).unflatten(1, (-1, attention.head_dim))
+            _heads(apply_linear(project, normed), attention.head_dim)
             for project in (attention.k_proj, attention.v_proj)
         )
         cache.append((rotated(keys, *rotation), values))
         if len(cache) == len(inner.layers):  # the last layer is needed at the wanted nodes only
             hidden, normed = hidden.index_select(0, wanted), normed.index_select(0, wanted)
             asking, plan = [part[wanted] for part in rotation], attention_plan(tree, wanted)
-        queries = apply_linear(attention.q_proj, normed).unflatten(1, (-1, attention.head_dim))
+        queries = _heads(apply_linear(attention.q_proj, normed), attention.head_dim)
         mixed = attend(rotated(queries, *asking), *cache[-1], plan, scaling=attention.scaling)
         hidden = hidden + apply_linear(attention.o_proj, mixed)
         hidden = hidden + _gated_mlp(layer.mlp, layer.post_attention_layernorm(hidden))
     return inner.norm(hidden), cache
+
+
+def _heads(projected: Tensor, size: int) -> Tensor:
+    return projected.view(len(projected), -1, size)
 
 
 def _gated_mlp(mlp: LlamaMLP, hidden: Tensor) -> Tensor:

@@ -10,10 +10,12 @@ from string import ascii_uppercase
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
 from ccpo_env.verifiers.choice.option_texts import (
+    elided,
     is_in_passing,
     letters_named,
     option_text,
     texts_pattern,
+    without_zeros,
 )
 from ccpo_env.verifiers.choice.terms import (
     ends_range,
@@ -59,15 +61,18 @@ _OPTION_DISMISSED = re.compile(
     r"|less likely)\b(?! to\b)",
     re.IGNORECASE,
 )
+_IS_UNSUITABLE = re.compile(
+    r"[\s*_)\]]*(?:is|was|would be)\s+(?:contraindicated|inappropriate|harmful)\b"
+)
 _PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
 _JOINT = re.compile(
-    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\))\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
+    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\)|\s(?:in|for)\s\S+(?:\s\w+){{0,2}})\s*(?=(?:or|and)\b|/))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
     re.IGNORECASE,
 )
 _SHORT_JOINT = re.compile(r"\s*(?:and|or|und|oder|et|ou|y|o|e|[,/&])\s+")
 _NOTHING = re.compile(
-    r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
+    r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，、；：…|/\\#=\-–—]*"
 )
 _WEAK = frozenset("AIOEYUaioeyuСАВКУОИЯсавкуоия")
 """Letters that are also words of some language."""
@@ -77,11 +82,13 @@ _END = re.compile(
 )
 _ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
+_NO_NOUN = re.compile(r"\s+(?:and|or|over|with|wins|the)\b")
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
-_OPENED = re.compile(r"[*_`\"'(\[]*")
+_UNKNOWN = re.compile(r"[A-Za-z]\w?\s*=\s*")
+_OPENED = re.compile(rf"[*_`\"'(\[]*(?:{_UNKNOWN.pattern})?")
 _VERB = re.compile(
-    r"[\s*_)]*(?:is|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
+    r"(?:(?:,|\s+and|\s+or)\s*[A-Z]\b)*[\s*_)]*(?:is|are|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
 )
 _LIST_ENDED = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*\W*$")
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
@@ -126,7 +133,10 @@ class Options:
         found = pattern.match(text, place) if pattern else None
         if found is None or is_in_passing(text, found.start(), found.end()):
             return None
-        return tuple(letters_named(found)), found.end()
+        letters = letters_named(found)
+        own = self.texts[self.letters.index(letters[0])]
+        shared = elided(text, found.start(), own, self.texts)
+        return (*letters, *(self.letters[other] for other in shared)), found.end()
 
     def member_at(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the letters of the option stated at a place, and its end; None if there is none.
@@ -185,7 +195,8 @@ class Options:
                 return own.isupper()
             if own.islower():
                 return is_continued(text, single.end(), is_weak=is_weak)
-            return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
+            after = _BECAUSE.match(text, single.end()) or _NO_NOUN.match(text, single.end())
+            return after is not None or self.joined_at(text, single.end())
         return True
 
     def _start(self, text: str, place: int) -> int:
@@ -194,6 +205,11 @@ class Options:
         The text of an option may begin with such a word: "right heart failure".
         """
         for _ in range(MAX_STEPS):
+            unknown = _UNKNOWN.match(text, place)
+            if unknown and self.text_at(text, unknown.end()):
+                if unknown[0][0].upper() not in self.letters:
+                    return unknown.end()
+                break
             step = _STEP.match(text, place)
             if step is None or step.end() == place or self.text_at(text, place):
                 break
@@ -207,9 +223,19 @@ class Options:
         own = option_text(text)
         if len(own) == 1 and own.upper() in self.letters:
             return ()
-        return tuple(
-            letter for letter, other in zip(self.letters, self.texts, strict=False) if other == own
-        )
+        named = list(zip(self.letters, self.texts, strict=False))
+        found = tuple(letter for letter, other in named if other == own)
+        heads = [other.rpartition(" ") for other in self.texts]
+        if not found and len({tail for *_, tail in heads}) == 1:  # "nitrogen" for "nitrogen gas"
+            found = tuple(
+                letter
+                for letter, (head, *_) in zip(self.letters, heads, strict=False)
+                if head == own
+            )
+        if found or not own[:1].isdigit():
+            return found
+        own = without_zeros(own)
+        return tuple(letter for letter, other in named if without_zeros(other) == own)
 
     def ends_clause(self, text: str, place: int) -> bool:
         """Return whether an answer may end at a place, because no noun continues it."""
@@ -231,7 +257,8 @@ class Options:
             is_whole: Whether nothing else may follow.
             opening: Whether words such as "option" may stand before it.
         """
-        if is_whole and (letters := self.letters_of_text(text[place:])):
+        letters = self.letters_of_text(text[place:]) if is_whole else ()
+        if letters and not ends_range(text, place):
             return Statement(letters, place, len(text))
         start = self._start(text, place) if opening else _OPEN_SHORT.match(text, place).end()  # type: ignore[union-attr]
         member = self.member_at(text, start)
@@ -275,7 +302,10 @@ class Options:
         if member is None and single and single[0].isupper():
             is_article = _ARTICLE_USE.match(text, single.end())
             member = None if is_article else ((single[0],), single.end())
-        if member and joint is None and _OPTION_DISMISSED.match(text, place):
+        if member and (
+            (joint is None and _OPTION_DISMISSED.match(text, place))
+            or _IS_UNSUITABLE.match(text, member[1])
+        ):
             return None  # "C) aspirin. Option A) heparin is not recommended"
         if member is None or (
             is_called_wrong(text, member[1]) and not _PLURAL.match(text, member[1])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from ccpo_env.verifiers.choice.beside import answers_beside
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
@@ -31,6 +32,7 @@ from ccpo_env.verifiers.choice.judging import (
 )
 from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
 from ccpo_env.verifiers.choice.named_best import named_best
+from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options, Statement
 from ccpo_env.verifiers.choice.taken_back import is_taken_back
 from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
@@ -40,13 +42,13 @@ MAX_PLACES = 12
 _CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}")
 _IS_RIGHT = re.compile(rf"\s*[:–—-]?[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
 _CLAUSE = re.compile(
-    r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|mak(?:es?|ing)|rate|wählen)\b)\s*"
+    r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|[Mm]ak(?:es?|ing)|rate|wählen)\b)\s*"
 )
 _IN_A_LIST = re.compile(r"[\s(*]?[A-Z],")
 _LIST_END = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*$")
 _LINK = re.compile(
     rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|to be|as the"
-    r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
+    r"|the (?:answer|correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
     r"|은|는"
     r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
     rf"|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|stimmt|correct)",
@@ -70,9 +72,15 @@ _DIRECT = re.compile(
     "|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
     re.IGNORECASE,
 )
+_DESCRIBED = re.compile(r"(?:option|choice|statement)\s+[(*]*[A-Z][)*]*\s+is\s", re.IGNORECASE)
 _OTHER_CLAUSE = re.compile(r";|,\s*unlike\b", re.IGNORECASE)
 _QUESTION = re.compile(r"[\s*_)\]\"']{0,5}\?")
 _TAG_QUESTION = re.compile(r"[^\n.!]{0,40}\?")
+_SINGULAR = re.compile(r"[\s*_)]*(?:is|was|seems|fits|wins|has|works)\b")
+_WOULD = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
+_IF = re.compile(
+    r"[^\n.;]{0,40}?\b(?:if|unless|provided|when)\b(?!\s+(?:I|we|you)\b)", re.IGNORECASE
+)
 _SIGNS = " \n*_#:\"'`>-=[("
 _BELOW = re.compile(r"[^\n]*[:：*]\s*\n[\s*_#`(\[\"'>-]*(?:[A-Za-z ]{0,20})?")
 _LATIN_LETTER = re.compile(r"[A-Za-z]")
@@ -86,6 +94,7 @@ _BUT = re.compile(
     + "|但|しかし|ただし|그러나|하지만|لكن|लेकिन",
     re.IGNORECASE,
 )
+_ALSO = re.compile(r"\b(?:also|equally|as well)\b", re.IGNORECASE)
 _VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı|seçeneği)")
 _SAID_OF_IT = re.compile(r"[\s*_)]*(?:is|was|are|has|does|would)\b(?!\s+(?:it|the answer)\b)")
 _TAKEN_BACK = re.compile(
@@ -98,8 +107,9 @@ _PLAIN_GAP = re.compile(r"\w+")
 
 def closing_statement(text: str, options: Options) -> Found | None:
     """Return the answer that a plain text states last, or None."""
-    if (quoted := REPLY_NUMBER.match(text)) and not options.text_at(text, 0):
-        text = text[quoted.end() :]
+    numbers = list(islice(REPLY_NUMBER.finditer(text), 2))
+    if len(numbers) == 1 and numbers[0].start() == 0 and not options.text_at(text, 0):
+        text = text[numbers[0].end() :]
     whole = options.statement_at(text, 0, is_whole=True)
     if whole is not None:
         return Found(whole.letters, 0, whole.end)
@@ -117,6 +127,10 @@ def closing_statement(text: str, options: Options) -> Found | None:
     negated: Found | None = None
     for read in readings:
         result = read()
+        if result is not None and found and found[-1].start > result.start:
+            shared = set(found[-1].letters) & set(result.letters)
+            if set(found[-1].letters) > set(result.letters) or (shared and found[-1].is_negated):
+                result = found[-1]  # "The answer is B. It may also be C, so B or C."
         if result is not None and not result.is_negated:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
@@ -146,7 +160,8 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
                 continue
             if place in negations and CLAUSE_START.search(text, place, statement.start):
                 continue
-            if _OTHER_CLAUSE.search(text, noun.end(), statement.start):
+            gap = text[noun.start() : statement.start]
+            if _OTHER_CLAUSE.search(gap) or _DESCRIBED.match(gap):
                 continue
             if not _is_statement(text, noun, statement):
                 continue
@@ -189,7 +204,10 @@ def _is_statement(text: str, noun: re.Match[str], statement: Statement) -> bool:
 
 def _chosen(text: str, options: Options) -> Iterator[Found]:
     """Yield what follows verbs such as "I choose", and words such as "therefore"."""
+    named = [(start, end) for _, start, end in texts_in(text, options.letters, options.texts)]
     for verb in first_and_last(_CHOOSE.finditer(lower(text))):
+        if any(start <= verb.start() and verb.end() <= end for start, end in named):
+            continue  # "right heart failure"
         statement = options.statement_at(text, verb.end())
         if statement is None or "\n" in text[verb.end() : statement.start].strip(" "):
             continue
@@ -197,6 +215,8 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
             continue
         if not options.ends_clause(text, statement.end):
             continue
+        if options.is_known and _is_variable(text, statement, options):
+            continue  # "if P then Q; P; therefore Q"
         strength = 2 if _FIRST_PERSON.match(verb[0]) else 1
         own = judged(text, verb.start(), statement, strength=strength)
         yield replace(own, strength=2) if own.is_correction else own
@@ -216,12 +236,8 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
 def _called_right(text: str, options: Options) -> Iterator[Found]:
     """Yield answers at the beginning of a clause that the words after them call right."""
     for clause in first_and_last(_CLAUSE.finditer(text)):
-        if _IN_A_LIST.match(text, max(clause.start() - 2, 0)) and not _LIST_END.search(
-            text, max(clause.start() - 8, 0), clause.end()
-        ):
-            continue
         statement = options.statement_at(text, clause.end())
-        if statement is None:
+        if statement is None or _is_in_a_list(text, clause, statement):
             continue
         link = _LINK.match(text, statement.end)
         if link is None:
@@ -240,7 +256,9 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
         is_correction = occurs(CORRECTED, text[max(0, clause.end() - 30) : statement.start])
         if is_negated and not is_correction:
             continue
-        if _TAG_QUESTION.match(text, right.end()):
+        if _TAG_QUESTION.match(text, right.end()) or (
+            _WOULD.search(right[0]) and _IF.match(text, right.end())
+        ):
             continue
         if options.is_known and not set(statement.letters) <= set(options.letters):
             continue  # the name of a quantity
@@ -252,6 +270,24 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
             2 if is_correction else 1,
             is_correction,
         )
+
+
+def _is_variable(text: str, statement: Statement, options: Options) -> bool:
+    """Return whether an answer is one letter beyond the options that the text uses elsewhere."""
+    letter = statement.letters[0]
+    if len(statement.letters) > 1 or letter in options.letters:
+        return False
+    return len(re.findall(rf"(?<![A-Za-z]){re.escape(letter)}(?![A-Za-z])", text)) > 1
+
+
+def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> bool:
+    """Return whether a comma before an answer divides a list that the answer belongs to."""
+    return (
+        clause[0].startswith(",")
+        and _IN_A_LIST.match(text, max(clause.start() - 2, 0)) is not None
+        and _LIST_END.search(text, max(clause.start() - 8, 0), clause.end()) is None
+        and (_SINGULAR.match(text, statement.end) is None or bool(statement.letters[1:]))
+    )
 
 
 def _last(found: list[Found], text: str, options: Options) -> Found | None:
@@ -274,12 +310,10 @@ def _last(found: list[Found], text: str, options: Options) -> Found | None:
         if following.is_correction or other.is_negated:
             break
         gap = text[other.end : following.start]
-        if (
-            len(gap) > MAX_WINDOW
-            or occurs(CORRECTED, gap)
-            or _BUT.search(gap)
-            or len(_PLAIN_GAP.findall(gap)) > 3
-        ):
+        if len(gap) > MAX_WINDOW or occurs(CORRECTED, gap):
+            break
+        is_beside = _ALSO.search(text, following.start, following.end)
+        if not is_beside and (_BUT.search(gap) or len(_PLAIN_GAP.findall(gap)) > 3):
             break
         letters += other.letters
         following = other

@@ -60,6 +60,7 @@ ANSWER = any_of(
         "conclusion",
         "verdict; prediction; vote; diagnosis; result; correct; correct_answer; final_answer",
         "answer_idx; answerkey; answer_key; predicted; output; label; class; key; decision; letter",
+        "(?:best|correct|appropriate|likely|next|initial|first) (?:[a-z]+ ){0,2}[a-z]+(?=[*_]*\\s?:)",
         "antwort; lösung; lösungsbuchstabe; auswahl; wahl; antwortmöglichkeit",
         "réponse; reponse; choix; proposition; respuesta; opción; opcion; alternativa; solución",
         "resposta; opção; opcao; gabarito; escolha; risposta; opzione; scelta; soluzione",
@@ -71,7 +72,7 @@ ANSWER = any_of(
         "відповідь; варіант; отговор; одговор; απάντηση; επιλογή; odgovor; vastus; atsakymas",
         "atbilde; erantzuna; resposta correcta; respon; atbild",
     ),
-    "答案|答え|答|选项|選項|正解|解答|回答|選択肢|应选|應選|故选|故選|정답|답변|답|선택지?"
+    "诊断|診断|治疗|处理|措施|药物|疾病|答案|答え|答|选项|選項|正解|解答|回答|選択肢|应选|應選|故选|故選|정답|답변|답|선택지?"
     "|الإجابة|الاجابة|إجابة|اجابة|إجابتي|الجواب|جواب|الخيار|خيار|الاختيار|پاسخ|گزینه|درست"
     "|תשובה|אפשרות|उत्तर|जवाब|विकल्प|उत्तर|উত্তর|বিকল্প|பதில்|விடை|సమాధానం|ਜਵਾਬ|ઉત્તર|ಉತ್ತರ|ഉത്തരം"
     "|คำตอบ|ตัวเลือก|ตอบ|ຄຳຕອບ|ចម្លើយ|အဖြေ|პასუხი|պատասխան|መልስ",
@@ -95,31 +96,31 @@ CHOOSE = any_of(
         r"(?: therefore| thus| then| now| also| still| probably| most likely)?"
         r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|"
         r"opted for|say|vote(?: for)?|"
-        r"settle on|settle for|answer|conclude|guess|bet on|lean towards?|choose to go with|"
+        r"settle on|settle for|answer(?: with)?|get|obtain|conclude|guess|bet on|lean towards?|choose to go with|"
         r"think|reckon|believe|suggest|recommend|mark|circle)"
-        r"(?: that)?(?: it| it's| it is)?(?: is)?",
+        r"(?: that)?(?: it's| it is| it)?(?: is)?",
         r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)?"
         r" (?:with|for|towards?|to say)",
-        r"if i (?:had|have) to (?:guess|choose|pick)",
+        r"if i (?:had|have) to (?:guess|choose|pick)(?: one)?; (?:which|that) makes it",
         r"(?:the|one|option|choice|answer|statement|diagnosis|cause|step|drug)(?: that| which)"
         r" [^.\n]{1,40}? is",
         r"(?:step|management|approach|action|thing)(?: [a-z ]{1,30}?)? (?:is|would be) to",
-        r"what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
+        r"(?:not (?:\S+ )?)?(?:sure|certain),? but; what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",
-        r"choosing; picking; going for; have chosen; i've chosen; we've chosen",
+        r"should (?:do|choose|pick|select); choosing; picking; going for; have chosen; i've chosen; we've chosen",
         r"(?:it|this|that|which|answer)(?:'?s| is| must be| should be| has to be| would be"
         r"| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
         r"(?:must|has to|have to|gotta|got to|should|would) be; looks like; looks like it's",
-        r"(?:left with|leaves|leaving|leads|leading|points|pointing|brings|narrows|narrowed|boils"
+        r"(?:left with|leaves|leaving|leads?|leading|points?|pointing|brings|narrows|narrowed|boils"
         r"|comes|down)"
         r"(?: us| me| it)?(?: down)?(?: with| to| only| just)*",
-        r"corresponds? to; corresponding to; matches; match; matching; consistent with",
+        r"i\.e\.; corresponds? to; corresponding to; matches; match; matching; consistent with",
         r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)"
         r"(?: here)? (?:is|would be)",
         r"elijo; elegir[ií]?a?; escojo; elige; escolho; eu escolheria; je choisis; je choisirais",
-        r"je dirais; ich wähle; wähle; richtig ist; korrekt ist; ich würde; ich nehme",
+        r"je dirais; entscheide mich für; tippe auf; ich wähle; wähle; richtig ist; korrekt ist; ich würde; ich nehme",
         r"scelgo; sceglierei; kies; ik kies",
         r"wybieram; выбираю; выберу; выбираем; я выбираю; обираю; vybírám; jag väljer; jeg velger",
         r"valitsen; választom; aleg; seçiyorum; saya memilih; saya pilih; tôi chọn; chọn; ostaje",
@@ -164,7 +165,7 @@ NOT = any_of(
         r"rul(?:e|es|ed|ing) out",
         r"eliminat(?:e|es|ed|ing); reject(?:s|ed|ing)?; avoid(?:s|ed|ing)?; without; wrong",
         r"incorrect; false; instead of; rather than; unlike; far from; least; opposite of",
-        r"besides; apart from; aside from; barring; minus; non; discard(?:s|ed|ing)?; hardly",
+        r"besides; apart from; aside from; barring; minus; non(?!-); discard(?:s|ed|ing)?; hardly",
         r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst",
         r"doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; less likely",
         r"mistake; error; refuse; tempting; unsure",
@@ -186,7 +187,7 @@ NOT = any_of(
 """Words that negate what follows, or say what an answer is not."""
 AND = any_of(
     words(
-        "and; or; as well as; along with; together with; plus; and/or; or else; alternatively; nor",
+        "and; or; as well as; along with; together with; plus; and/or; but also; or else; alternatively; nor",
         "to; through; thru; vs; versus; followed by; then; und; oder; et; ou; (?-i:[yeouia])",
         "ed; od",
         "en; of; oraz; lub; albo; nebo; (?-i:и); или; та; або; й; och; eller; og; ja; tai; és",
@@ -240,7 +241,7 @@ BECAUSE = any_of(
         r"because; since; as; which; that; due; is; was; given; based; so; but; rather; not",
         r"instead",
         r"looks; seems; appears; must; should; wählen; nehmen; sagen; fits; works; matches",
-        r"best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
+        r"şıkkı(?:dır)?; seçeneği(?:dir)?; best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
         r"here; from; by; per; according; if; when; where; although; though; while; would; has",
         r"will",
         r"for sure; for; I think; I believe; definitely; obviously; though; it is; option",
@@ -258,15 +259,16 @@ IS = words(
     r"is; are; was; were; seems?; looks?; appears?; would be; should be; must be; has to be",
     r"can be; will be",
     r"could be; might be; may be; being; remains?; becomes; provides?; represents?; describes?",
-    r"makes?; fits?; matches; satisfies",
+    r"makes?; fits?; matches; satisfies; wins",
     r"isn't; aren't; wasn't; cannot; can't; doesn't; does; do; has been; have been; works?; gets?",
-    r"ist; sind; est; sont; es; son; é; são; è; sono; jest; je; är; er; on; este; adalah; là",
+    r"ist; sind; est; sont; es; son; é; são; è; sono; jest; je; är; er; este; adalah; là",
     r"это; є; είναι",
 )
 RIGHT = any_of(
     words(
-        r"correct; right; true; accurate; valid; best; appropriate; answer; winner; most likely",
-        r"my choice",
+        r"correct; right; true; accurate; valid; best; appropriate; answer; winner; wins; stronger",
+        r"better; it(?: is)?(?=\s*(?:$|[.!\n]))",
+        r"most likely; my choice; preferred; first-line; the way to go",
         r"fits?; works?; matches; most suitable; most accurate; makes (?:the most )?sense",
         r"suitable; my pick; consistent; my vote; what I choose; what I would choose",
         r"what I'd choose; supported; satisfies; the one; holds",
@@ -289,7 +291,8 @@ RIGHT = any_of(
 YES_DOUBT = words(
     "no doubt; without a doubt; without doubt; no question; undoubtedly; not surprisingly",
     "beyond doubt",
-    "cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel",
+    "not unlikely; not impossible; not implausible; not wrong;",
+    r"not (?:\S+ )?(?:sure|certain),? but; cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel",
     "нет сомнений",
     "not hard to see; not difficult to see; no other option; nothing else; no reason to doubt",
 )
