@@ -7,6 +7,7 @@ whole group of a task, and the advantage of each output is passed in its rm_scor
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -42,6 +43,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     import torch
 
+logger = logging.getLogger(__name__)
 LOG_KEY = "ccpo_advantage_log"
 """Key of the file for all advantages: ``+ccpo_advantage_log=/data/advantages.jsonl``."""
 
@@ -104,14 +106,17 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> list[CreditedOutput]:
         """Return the outputs of a group, empty if too few rollouts were measured."""
-        servers = _Servers(self, sampling_params)
+        servers, task = _Servers(self, sampling_params), task_of(row["extra_info"])
         group = await play_group(
             team_settings(settings_in(self.config)),
-            task_of(row["extra_info"]),
+            task,
             servers.complete,
             max_tokens=self.rollout_config.response_length,
             session=(row.get("global_steps"), row.get("session_id")),
         )
+        if not group.rows:
+            reason = servers.failure or "its measured rollouts are too few, or of equal reward"
+            logger.warning("task %r has no advantages in this step: %s", task.id, reason)
         if group.rows and (path := self.config.get(LOG_KEY)):
             log_advantages(
                 path,
@@ -123,7 +128,7 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
                 num_tokens=[len(each.completion.token_ids) for each in group.rows],
             )
         # Of the whole group, because verl copies it from the last output to all.
-        accuracy = float(np.mean([row.reward > 0 for row in group.rows])) if group.rows else 0.0
+        accuracy = float(np.mean([each.reward > 0 for each in group.rows])) if group.rows else 0.0
         shared = {"reward_extra_info": {"accuracy": accuracy}, **servers.versions}
         return [_output(each, shared) for each in group.rows]
 
@@ -145,6 +150,7 @@ class _Servers:
         self._owner = owner
         self._parameters = parameters
         self._versions: list[int] = []
+        self.failure: str | None = None
 
     @property
     def versions(self) -> dict[str, int]:
@@ -174,7 +180,8 @@ class _Servers:
         self._remember(output.extra_fields)
         ids = tuple(output.token_ids[:length])
         if output.stop_reason == "aborted" or not ids:
-            return Completion("", failure=f"verl's server stopped: {output.stop_reason}")
+            self.failure = f"verl's server stopped: {output.stop_reason}"
+            return Completion("", failure=self.failure)
         if sampling.stop is not None:
             ids = cut_after(ids, sampling.stop, self._decode)
         logprobs = tuple(output.log_probs[: len(ids)]) if output.log_probs else ()

@@ -258,13 +258,24 @@ def test_verifier_is_the_one_that_the_task_needs(info, text):
 class Saying:
     """verl's client of servers that all say the same."""
 
-    def __init__(self, tokenizer, text):
+    def __init__(self, tokenizer, text, stop_reason="completed"):
         self.ids = tokenizer.encode(rf"\boxed{{{text}}}", add_special_tokens=False)
+        self.stop_reason = stop_reason
 
     async def generate(self, request_id, **_):
         from verl.workers.rollout.replica import TokenOutput
 
-        return TokenOutput(token_ids=self.ids, log_probs=[0.0] * len(self.ids))
+        logprobs = [0.0] * len(self.ids)
+        return TokenOutput(token_ids=self.ids, log_probs=logprobs, stop_reason=self.stop_reason)
+
+
+@needs_verl
+def test_group_without_advantages_is_reported(caplog):
+    policy = load_policy("tiny")
+    server = Saying(policy.tokenizer, "2", "aborted")
+    assert asyncio.run(outputs_of(policy, SETTINGS, server=server)) == []
+    said = "task '-' has no advantages in this step: verl's server stopped: aborted"
+    assert said in caplog.messages
 
 
 @needs_verl
