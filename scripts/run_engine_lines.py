@@ -27,7 +27,8 @@ from pathlib import Path
 
 from scripts.documented_lines import PAGES, ROOT, Block, blocks_of, ports_in, served_port, small
 
-LINE_TIMEOUT_S = 600
+LINE_TIMEOUT_S = 2000
+"""More than `gpu_check.sh --tiny` takes at most; most lines take 10 to 20 s on a quiet core."""
 SERVER_TIMEOUT_S = 1200
 """A server took 75 s to start on two quiet cores, and up to 930 s on busy ones."""
 LAUNCHED = "-m baselines."
@@ -303,4 +304,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends servers as well
     sys.exit(main())
