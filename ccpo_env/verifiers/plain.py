@@ -40,7 +40,23 @@ _STYLE = re.compile(
 )
 _GREEK = dict(
     zip(
-        "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi omega Delta".split(),
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "theta",
+            "lambda",
+            "mu",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "phi",
+            "omega",
+            "Delta",
+        ],
         "αβγδεθλμπρστφωΔ",
         strict=True,
     )

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ccpo_env.verifiers.choice.judging import NO_DOUBT, Found, occurs
+from ccpo_env.verifiers.choice.negations import NOT
 from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import IS, NOT, RIGHT, words
+from ccpo_env.verifiers.choice.words import IS, RIGHT, words
 
 MAX_CHARS = 2_000
 """Longest text in which options are searched, in characters."""
 _CLAUSE = re.compile(
     r"[.,;:!?。，；：！？\n(–]|\s-\s|\b(?<!thing )(?<!all )but\b"
     r"|\b(?:so|hence|thus|therefore)\b"
-    r"|(?=\b(?:although|though|while|whereas|and not|rather than|instead of|as opposed to|unlike|in contrast to|over)\b)",
+    r"|(?=\b(?:although|though|while|whereas|and not|rather than"
+    r"|instead of|as opposed to|unlike|in contrast to|over)\b)",
     re.IGNORECASE,
 )
 _NOT_LETTER = re.compile(r"\s*not\s+\(?[A-Z]\)?\s*", re.IGNORECASE)
@@ -25,7 +27,9 @@ _ASIDE = re.compile(
     rf"\W*(?:even\s+)?(?:although|though|while|whereas)\b(?!.*(?:{RIGHT}|possible|plausible|valid))",
     re.IGNORECASE,
 )
-_SO = re.compile(r"\b(?:so|hence|thus|therefore|which (?:makes|gives|is))\b|→|\s[–—]\s", re.IGNORECASE)
+_SO = re.compile(
+    r"\b(?:so|hence|thus|therefore|which (?:makes|gives|is))\b|→|\s[–—]\s", re.IGNORECASE
+)
 _NAME = "\ue000"
 """What stands for the name of an option in a text whose clauses are read."""
 _QUOTED = re.compile(rf'"[^"{_NAME}]*"')
