@@ -38,7 +38,7 @@ _REFUSES = re.compile(
     re.IGNORECASE,
 )
 _FORMULA = re.compile(
-    r"[\s(*]*[A-Z](?:\s*(?:_\s?\w|[+^=?]|\*\s?\d|\\(?:times|cdot)|-\s?\d|/\s?\d|\([a-z]\))|'(?!$))\s*"
+    r"[\s(*]*[A-Z](?:\s*(?:_\s?\w|[+^=?]|\*\s?\d|×|-\s?\d|/\s?\d|\([a-z]\))|'(?!$))\s*"
     r"|[\s(*]*[A-Z]'$"
 )
 _OR_NONE = re.compile(
