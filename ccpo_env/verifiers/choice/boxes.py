@@ -1,4 +1,5 @@
 """The answer in the last box that holds an option."""
+# ruff: noqa: RUF001 - signs of multiplication
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
 from ccpo_env.verifiers.choice.named_best import named_best
 from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options, Statement
-from ccpo_env.verifiers.choice.taken_back import is_taken_back
+from ccpo_env.verifiers.choice.taken_back import is_dismissed, is_taken_back
 from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
 
 MAX_PLACES = 12
@@ -128,7 +128,9 @@ def closing_statement(text: str, options: Options) -> Found | None:
         if result is not None and not result.is_negated:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
-            if not is_taken_back(text, result.end):
+            if not is_taken_back(text, result.end) and not is_dismissed(
+                text, result.end, result.letters
+            ):
                 return result.beside(answers_beside(text, result.end, options))
             result = replace(result, is_negated=True)
         negated = negated or result
