@@ -11,12 +11,13 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet $(INSTALL_FLAGS) -c constraints.txt
 
+TRL_VENV := .venv-trl
 CORE_VENV := .venv-core
 CORE_PACKAGES := hypothesis pillow psutil pytest pytest-timeout pytest-xdist
 CORE_TESTS := tests/env tests/test_import_rules.py tests/rl/test_audit.py tests/rl/test_group_outcomes.py \
 	$(filter-out tests/rl/test_credit_stage.py tests/rl/test_credit_influence.py,$(wildcard tests/rl/test_credit_*.py))
 
-.PHONY: help install train smollm2 test core clients vllm lint typecheck browser check bench results notebooks matrix mutants weights clean
+.PHONY: help install train smollm2 test core trl clients verl vllm lint typecheck browser check bench results notebooks sharding engines matrix mutants weights clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,8 +45,19 @@ core:  ## Test what needs neither torch nor an extra, in .venv-core: make core P
 	$(CORE_VENV)/bin/python -m pip install --quiet -c constraints.txt -e . $(CORE_PACKAGES)
 	$(TEST_ENV) $(CORE_VENV)/bin/python -m pytest $(PARALLEL) $(CORE_TESTS) $(ARGS)
 
+trl:  ## Test the adapter to TRL with its newest version that fits, in .venv-trl
+	test -x $(TRL_VENV)/bin/python || $(PYTHON) -m venv $(TRL_VENV)
+	$(TRL_VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[trl,lora]' hypothesis pytest pytest-timeout
+	$(TEST_ENV) $(TRL_VENV)/bin/python -m pytest tests/rl/test_trl_adapter.py $(ARGS)
+
 clients: install  ## Test packages that take our environments, each in a .venv-clients/: make clients ARGS=torchrl
 	$(TEST_ENV) $(BIN)/python -m scripts.check_clients $(ARGS)
+
+verl:  ## Train two steps with verl's main_ppo on CPUs, in .venv-verl: minutes, 6 GB of memory
+	PYTHON="$(PYTHON)" INSTALL_FLAGS="$(INSTALL_FLAGS)" sh scripts/install_verl.sh .venv-verl
+	.venv-verl/bin/python -m pip install --quiet $(INSTALL_FLAGS) -c constraints.txt hypothesis pytest pytest-timeout
+	CCPO_VERL=1 $(TEST_ENV) .venv-verl/bin/python -m pytest tests/rl/test_verl_data.py tests/rl/test_verl_plugin.py \
+		tests/rl/test_verl_launch.py $(ARGS)
 
 VLLM_VENV := .venv-vllm
 $(VLLM_VENV)/.installed:
@@ -81,6 +93,12 @@ results: install  ## Measure all results of the documents again, or a part: make
 notebooks: install  ## Run the notebooks and store what they show, or some: make notebooks ARGS="03 04"
 	$(TEST_ENV) $(BIN)/python -m scripts.run_notebooks $(ARGS)
 
+sharding: install  ## Compare sharded weights of two and three processes with one, and print their memory: 3 GB
+	$(TEST_ENV) $(BIN)/python -m tests.rl.sharding_report
+
+engines: install  ## Run every line of the pages on large models and other trainers that runs on a CPU, after make vllm trl verl: long
+	$(TEST_ENV) $(BIN)/python -m scripts.run_engine_lines $(ARGS)
+
 matrix: install  ## Train two steps with every allocator, schedule, topology and kind of weights
 	$(TEST_ENV) CCPO_MATRIX=1 $(BIN)/python -m pytest tests/rl/test_matrix.py -k every_combination -s
 
@@ -95,4 +113,5 @@ weights: install  ## Make the embedded model's weights again
 	$(TEST_ENV) $(BIN)/python -m scripts.tiny.make $(ARGS)
 
 clean:  ## Remove .venv and caches; runs/ stays
-	rm -rf $(VENV) $(CORE_VENV) .venv-clients .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(CORE_VENV) $(TRL_VENV) $(VLLM_VENV) .venv-verl .venv-clients \
+		.coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -46,7 +46,7 @@ PLACES: Mapping[str, Place] = {
     "train": Place(2, "trainer, updates, files of a run"),
     "advise": Place(1, "credit that is worth its tokens"),
     "experiment": Place(2, "many runs at equal cost"),
-    "integrations": Place(3, "credit inside TRL and verl"),
+    "integrations": Place(3, "credit inside other trainers"),
     "bench": Place(1, "speed, and accuracy of credit"),
     "train_sb3": Place(2, "SB3 on the signal game"),
     DOOR: Place(None, "the command line: baselines/__main__.py and modules of a few lines"),

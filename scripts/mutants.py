@@ -56,11 +56,13 @@ TESTS_OF: Mapping[str, str] = {
     "baselines/evaluate": "rl/test_examples* rl/test_evaluation*",
     "baselines/experiment": "rl/test_sweep* rl/test_experiment*",
     "baselines/explore": "rl/test_explore*",
-    "baselines/integrations": "rl/test_trl* rl/test_verl* clients/test_verifiers*",
+    "baselines/integrations": "rl/test_trl* rl/test_verl* rl/test_sessions* rl/test_recorded* "
+    "clients/test_verifiers*",
     "baselines/optimizers": "rl/test_advantages* rl/test_losses* rl/test_optimizers* "
     "rl/test_oracle*",
     "baselines/policies": "rl/test_options* rl/test_scripted* rl/test_policy* rl/test_sampler* "
-    "rl/test_team* rl/test_token_tree* rl/test_tree_attention* rl/test_prompt_cache* "
+    "rl/test_team* rl/test_adapted_linear* rl/test_token_tree* rl/test_tree_attention* "
+    "rl/test_prompt_cache* "
     "rl/test_checkpoint* rl/test_endpoint* rl/test_hf_policy* rl/test_llama* rl/test_lora* "
     "rl/test_damaged_models*",
     "baselines/pages": "rl/test_pages*",

@@ -1,8 +1,8 @@
 """Write the generated parts of the documentation.
 
 These are the tables of metrics and hyperparameters, the trees of folders and modules, the figures
-of the architecture and the environments, the audit of all methods, the table of clients, and the
-tables of results from docs/results/ (see `scripts/measure_results.py`).
+of the architecture and the environments, the audit of all methods, the table of clients, the memory
+of large models, and the tables of results from docs/results/ (see `scripts/measure_results.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from baselines.bench.map import command as bench_map
 from baselines.bench.map.page import filled
 from baselines.common.metrics import METRICS
-from scripts import check_clients
+from scripts import check_clients, memory_table
 from scripts.audit_tables import audit_tables
 from scripts.hyperparameter_tables import allocator_table, optimizer_table
 from scripts.module_tree import tree
@@ -36,6 +36,8 @@ HYPERPARAMETERS = re.compile(
 )
 BASELINES_PAGE = ROOT / "docs" / "baselines.md"
 AUDIT = re.compile(r"(<!-- audit: .*?-->\n).*?(<!-- end of audit -->)", re.DOTALL)
+SCALING_PAGE = ROOT / "docs" / "scaling.md"
+MEMORY = re.compile(r"(<!-- memory (\w+): .*?-->\n).*?(<!-- end of memory -->)", re.DOTALL)
 FREE_RIDING_PAGE = ROOT / "docs" / "free_riding.md"
 SUMMARY = re.compile(r"(<!-- results: .*?-->\n).*?(<!-- end of results -->)", re.DOTALL)
 RESULT = re.compile(r"(<!-- result (\w+): .*?-->\n).*?(<!-- end of result -->)", re.DOTALL)
@@ -94,6 +96,13 @@ def baselines_page(page: str) -> str:
     return AUDIT.sub(lambda match: f"{match[1]}\n{audit_tables()}\n\n{match[2]}", page)
 
 
+def scaling_page(page: str) -> str:
+    """Return docs/scaling.md with the memory of models and presets."""
+    return MEMORY.sub(
+        lambda match: f"{match[1]}\n{memory_table.TABLES[match[2]]()}\n\n{match[3]}", page
+    )
+
+
 def results_page(page: str) -> str:
     """Return a page with its tables from docs/results/ filled in."""
     return RESULT.sub(lambda match: f"{match[1]}\n{shown_result(match[2])}\n\n{match[3]}", page)
@@ -111,6 +120,7 @@ PAGES = {
     RESULTS_PAGE: results_page,
     MAP_PAGE: map_page,
     FREE_RIDING_PAGE: results_page,
+    SCALING_PAGE: scaling_page,
     check_clients.PAGE: check_clients.ecosystem_page,
     README: readme,
     MODULES_PAGE: modules_page,

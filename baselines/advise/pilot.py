@@ -11,8 +11,9 @@ import numpy as np
 
 from baselines.advise.measurable import MIN_TASKS
 from baselines.advise.pilot_data import PilotData, Sketches
+from baselines.advise.replay_tokens import branch_tokens, removed_tokens
 from baselines.advise.settings import AdviseConfig
-from baselines.common.types import FloatArray, IntArray
+from baselines.common.types import FloatArray
 from baselines.common.wording import plural
 from baselines.credit import ALLOCATORS
 from baselines.credit.outcomes import Measurement, Orders
@@ -160,8 +161,8 @@ def measured(
         sketches=_sketches(by_turn, policies, config.micro_batch_tokens),
         weights_of=tuple(places[name] for name in names),
         weights_names=tuple(places),
-        removed_tokens=_removed_tokens(groups),
-        branch_tokens=_branch_tokens(groups, turn_names(runner.topology)),
+        removed_tokens=removed_tokens(groups),
+        branch_tokens=branch_tokens(groups, turn_names(runner.topology)),
         rating_tokens=rating_tokens,
         roles=tuple(roles),
         reads=reads_of(runner.topology),
@@ -292,31 +293,3 @@ def _max_tokens(config: AdviseConfig, policy: Policy) -> int:
     if config.max_tokens is not None:
         return config.max_tokens
     return policy.max_tokens if is_trainable(policy) else MAX_TOKENS_UNKNOWN
-
-
-def _removed_tokens(groups: Sequence[Group]) -> dict[frozenset[str], FloatArray]:
-    """Return the mean tokens of a replay without each set of agents, in each group."""
-    found = {removed: np.zeros(len(groups)) for own in groups[:1] for removed in own.removed}
-    for removed, means in found.items():
-        for place, group in enumerate(groups):
-            means[place] = _mean_tokens(
-                [own.num_tokens for own in group.replays if own.removed == removed]
-            )
-    return found
-
-
-def _branch_tokens(groups: Sequence[Group], turns: Sequence[str]) -> dict[str, FloatArray]:
-    """Return the mean tokens of a continuation after each turn, in each group."""
-    found = {turn: np.zeros(len(groups)) for own in groups[:1] for turn in own.branches}
-    for turn, means in found.items():
-        kept = tuple(range(turns.index(turn) + 1))
-        for place, group in enumerate(groups):
-            means[place] = _mean_tokens(
-                [own.num_tokens for own in group.replays if not own.removed and own.kept == kept]
-            )
-    return found
-
-
-def _mean_tokens(counts: Sequence[Sequence[int]]) -> float:
-    flat: IntArray = np.array([count for own in counts for count in own])
-    return float(flat.mean()) if flat.size else 0.0

@@ -58,17 +58,26 @@ class Finding:
         return "\n".join([f"### {self.title}", "", self.meaning, "", *lines, ""])
 
 
-def report(name: str, findings: Sequence[Finding], page: Path | None) -> None:
-    """Print the findings of a bench, and write its section of a page if there is one."""
+def report(name: str, findings: Sequence[Finding], page: Path | None, *, flags: str = "") -> None:
+    """Print the findings of a bench, and write its section of a page if there is one.
+
+    Args:
+        name: Name of the bench.
+        findings: Its results.
+        page: The page; see `write_section`.
+        flags: Flags that make it another bench, with a section of its own; empty for none.
+    """
     import torch
 
     for finding in findings:
         finding.show()
     if page is not None:
-        write_section(page, name, findings, threads=torch.get_num_threads())
+        write_section(page, name, findings, threads=torch.get_num_threads(), flags=flags)
 
 
-def write_section(page: Path, name: str, findings: Sequence[Finding], *, threads: int) -> None:
+def write_section(
+    page: Path, name: str, findings: Sequence[Finding], *, threads: int, flags: str = ""
+) -> None:
     """Replace the section of a bench with its findings.
 
     Args:
@@ -76,10 +85,13 @@ def write_section(page: Path, name: str, findings: Sequence[Finding], *, threads
         name: Name of the bench.
         findings: Results of the bench.
         threads: Number of threads that torch used.
+        flags: Flags that make it another bench, whose section is named after their values.
     """
-    begin, end = f"<!-- bench {name} -->", f"<!-- end of bench {name} -->"
+    kind = " ".join([name, *(word for word in flags.split() if word[0].isalpha())])
+    begin, end = f"<!-- bench {kind} -->", f"<!-- end of bench {kind} -->"
     machine = f"{cpu_model()}, {os.cpu_count()} cores, torch on {threads} thread(s)"
-    title = f"## {name.capitalize()}\n\n`python -m baselines.bench {name}` on: {machine}.\n"
+    command = f"python -m baselines.bench {name} {flags}".rstrip()
+    title = f"## {kind.capitalize()}\n\n`{command}` on: {machine}.\n"
     body = "\n".join([begin, title, *(finding.markdown() for finding in findings), end])
     text = page.read_text(encoding="utf-8") if page.exists() else HEAD
     place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)

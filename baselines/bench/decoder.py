@@ -10,9 +10,8 @@ from unittest import mock
 import numpy as np
 
 from baselines.bench.benchmarks_page import Finding, report
-from baselines.bench.measuring import Case, PageConfig
+from baselines.bench.measuring import Case, PageConfig, seconds_of
 from baselines.bench.sampler_speed import median_ratio
-from baselines.bench.step import seconds_of
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.common.command_line import parse
 from baselines.train.config import TrainConfig
@@ -54,7 +53,7 @@ def decoder_finding(
         return 1
 
     def step_without() -> int:
-        with mock.patch.object(sampler, "MAX_PARAMETERS", 0):
+        with mock.patch.multiple(sampler, MAX_PARAMETERS=0, as_llama=lambda _: None):
             without.step()
         return 1
 

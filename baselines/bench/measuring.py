@@ -90,6 +90,12 @@ def measure(
     return rates
 
 
+def seconds_of(cases: Sequence[Case], repeats: int, rng: np.random.Generator) -> list[list[float]]:
+    """Return the seconds of each repeat, for cases of one unit each."""
+    rates = measure(cases, repeats, rng)
+    return [[1.0 / rate for rate in own] for own in rates.values()]
+
+
 def ratio_table(title: str, rates: dict[str, list[float]]) -> Table:
     """Return medians, quartiles and the ratio to the first case."""
     table = Table(title=f"{title} per second", title_justify="left")

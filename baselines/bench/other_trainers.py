@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from baselines.bench.stepwise import LEARNING_RATE, TINY_STEP, StepwiseLoop
-from baselines.policies.base import TrainablePolicy
+from baselines.bench.trl_step import TokenCount, prompts_of, rewards, tokenizer_of, train_trl
 from baselines.policies.registry import load_policy
 from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig
 from ccpo_env import load_tasks
-from ccpo_env.env import TeamAnswerEnv
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 NUM_TASKS, GROUP_SIZE, MAX_NEW_TOKENS = 32, 8, 24
 """Size of one step, in all trainers."""
@@ -36,40 +30,6 @@ TEAM_OF_ONE = replace(
 """One agent and one policy, as in GRPOTrainer."""
 TEAM_OF_TWO = replace(TEAM_OF_ONE, topology="think_solve", num_thinkers=1)
 """Two agents with a policy each, as in MAGRPOTrainer, whose agents speak simultaneously."""
-
-
-class TokenCount:
-    """Counts the tokens that ``generate`` of transformers samples, without padding."""
-
-    def __init__(self) -> None:
-        self._num_tokens = 0
-
-    def watch(self, module: Any) -> None:
-        """Count the tokens that this model generates from now on."""
-        generate = module.generate
-        ends = module.generation_config.eos_token_id
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            output = generate(*args, **kwargs)
-            sequences: Tensor = getattr(output, "sequences", output)
-            self._num_tokens += _num_useful(sequences[:, kwargs["input_ids"].shape[1] :], ends)
-            return output
-
-        module.generate = counted
-
-    def take(self) -> int:
-        """Return the number of tokens since the last call."""
-        num_tokens, self._num_tokens = self._num_tokens, 0
-        return num_tokens
-
-
-def _num_useful(completions: Tensor, ends: int | Sequence[int]) -> int:
-    """Return the number of tokens of completions (B, T) up to and including the end token."""
-    import torch
-
-    is_end = torch.isin(completions, torch.tensor(ends))
-    lengths = torch.where(is_end.any(1), is_end.int().argmax(1) + 1, completions.shape[1])
-    return int(lengths.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,51 +63,10 @@ class OtherTrainer:
 
 
 def _train_trl(count: TokenCount, pause: Callable[[], None]) -> None:
-    from datasets.arrow_dataset import Dataset
-    from transformers import TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
-
-    env = team_env(TEAM_OF_ONE, load_tasks(TEAM_OF_ONE.tasks, split="train")).unwrapped
-    policy = load_policy("tiny")
-    count.watch(policy.module)
-
-    def team_reward(completions: list[str], answer: list[str], **_: Any) -> list[float]:
-        return _rewards(env, completions, answer)
-
-    class Pausing(TrainerCallback):
-        def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
-            pause()
-
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = GRPOConfig(
-            output_dir=folder,
-            num_generations=GROUP_SIZE,
-            per_device_train_batch_size=NUM_TASKS * GROUP_SIZE,
-            max_completion_length=MAX_NEW_TOKENS,
-            max_steps=1_000_000,
-            learning_rate=LEARNING_RATE,
-            lr_scheduler_type="constant",
-            loss_type="grpo",
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            report_to="none",
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
-        )
-        rows = [
-            {"prompt": prompt, "answer": task.answer}
-            for task, prompt in zip(env.tasks, _prompts(env, "voter_0"), strict=True)
-        ]
-        GRPOTrainer(
-            model=policy.module,
-            reward_funcs=team_reward,
-            args=arguments,
-            train_dataset=Dataset.from_list(rows),
-            processing_class=_tokenizer(policy),
-            callbacks=[Pausing()],
-        ).train()
+    config = replace(
+        TEAM_OF_ONE, tasks_per_step=NUM_TASKS, group_size=GROUP_SIZE, max_tokens=MAX_NEW_TOKENS
+    )
+    train_trl(config, count, pause)
 
 
 def _train_comlrl(count: TokenCount, pause: Callable[[], None]) -> None:
@@ -159,15 +78,15 @@ def _train_comlrl(count: TokenCount, pause: Callable[[], None]) -> None:
         count.watch(policy.module)
     rows = [
         {"thinker": thinker, "solver": solver, "answer": task.answer}
-        for task, thinker, solver in zip(
-            env.tasks, _prompts(env, "thinker_0"), _prompts(env, "solver_0"), strict=True
+        for task, (thinker, _), (solver, _) in zip(
+            env.tasks, prompts_of(env, "thinker_0"), prompts_of(env, "solver_0"), strict=True
         )
     ]
 
     def team_reward(
         _thoughts: list[str], completions: list[str], *, batch_items: list[dict[str, str]]
     ) -> list[float]:
-        return _rewards(env, completions, [item["answer"] for item in batch_items])
+        return rewards(env, completions, [item["answer"] for item in batch_items])
 
     arguments = MAGRPOConfig(
         num_train_epochs=1,
@@ -186,7 +105,7 @@ def _train_comlrl(count: TokenCount, pause: Callable[[], None]) -> None:
     trainer = MAGRPOTrainer(
         agents=[policy.module for policy in policies],
         num_agents=2,
-        tokenizer=[_tokenizer(policy) for policy in policies],
+        tokenizer=[tokenizer_of(policy) for policy in policies],
         reward_func=team_reward,
         formatters=[lambda item: item["thinker"], lambda item: item["solver"]],
         train_dataset=[],
@@ -200,26 +119,6 @@ def _train_comlrl(count: TokenCount, pause: Callable[[], None]) -> None:
         trainer.train_dataset = [rows[index] for index in chosen]
         trainer.train()
         pause()
-
-
-def _prompts(env: TeamAnswerEnv, agent: str) -> Iterator[str]:
-    """Yield an agent's prompt of each task before the first message."""
-    for index in range(len(env.tasks)):
-        env.reset(options={"task": index})
-        yield env.observe(agent)["prompt"]
-
-
-def _rewards(env: TeamAnswerEnv, completions: Sequence[str], answers: Sequence[str]) -> list[float]:
-    return [
-        env.verifier(completion, answer).reward or 0.0
-        for completion, answer in zip(completions, answers, strict=True)
-    ]
-
-
-def _tokenizer(policy: TrainablePolicy) -> Any:
-    tokenizer = policy.tokenizer  # type: ignore[attr-defined]  # a model of transformers has one
-    tokenizer.padding_side = "left"
-    return tokenizer
 
 
 OTHER_TRAINERS: Mapping[str, OtherTrainer] = {

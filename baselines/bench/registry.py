@@ -11,6 +11,12 @@ def _advice(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _ahead(arguments: Sequence[str]) -> int:
+    from baselines.bench.ahead import main
+
+    return main(arguments)
+
+
 def _credit(arguments: Sequence[str]) -> int:
     from baselines.bench.credit.command import main
 
@@ -79,6 +85,7 @@ def _verifier(arguments: Sequence[str]) -> int:
 
 BENCHES: Mapping[str, Callable[[Sequence[str]], int]] = {
     "advice": _advice,
+    "ahead": _ahead,
     "credit": _credit,
     "decoder": _decoder,
     "environment": _environment,

@@ -15,8 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from baselines.bench.benchmarks_page import Finding, report
-from baselines.bench.measuring import Case, PageConfig
-from baselines.bench.step import seconds_of
+from baselines.bench.measuring import Case, PageConfig, seconds_of
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
 from baselines.common.checks import require_at_least
 from baselines.common.command_line import parse

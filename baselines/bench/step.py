@@ -11,17 +11,19 @@ import numpy as np
 from baselines.bench import sampler_speed
 from baselines.bench.benchmarks_page import Finding, report
 from baselines.bench.environment_speed import environment_cases
-from baselines.bench.measuring import Case, PageConfig, measure
+from baselines.bench.measuring import Case, PageConfig, measure, seconds_of
 from baselines.bench.other_trainers import (
     GROUP_SIZE,
     MAX_NEW_TOKENS,
     NUM_TASKS,
     OTHER_TRAINERS,
     OtherTrainer,
-    TokenCount,
 )
+from baselines.bench.real_step import real_findings
+from baselines.bench.real_work import RealStep, RealWeights
 from baselines.bench.sampler_speed import median_ratio
 from baselines.bench.stepwise import TINY_STEP, OurLoop, closed_at_the_end
+from baselines.bench.trl_step import TokenCount
 from baselines.bench.verifier_speed import verifier_cases
 from baselines.common.checks import require_at_least
 from baselines.common.command_line import parse
@@ -51,11 +53,21 @@ class StepConfig(PageConfig):
 
     credit_repeats: int = 40
     """Steps with and without credit, which are short, and steps whose parts are timed."""
+    policy: str | None = None
+    """A model to train beside TRL, such as smollm2, with a sampler beside ``generate``. None: the
+    embedded model, beside all trainers, with the cost of credit."""
+    weights: RealWeights = "lora"
+    """With --policy: what is trained, an adapter (lora) or all weights (separate)."""
 
     def check(self) -> None:
         """Raise ValueError if a value is out of range."""
         super().check()
         require_at_least("credit_repeats", self.credit_repeats, 1)
+        if self.policy is None and self.weights != "lora":
+            raise ValueError(
+                f"weights must be given with a policy, got {self.weights!r} without; pass "
+                f"--policy smollm2, or leave it out"
+            )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,6 +79,11 @@ def main(arguments: Sequence[str]) -> int:
 def run(config: StepConfig) -> None:
     """Print the cost of a step, and write it to the page if there is one."""
     rng = np.random.default_rng(config.seed)
+    if config.policy is not None:
+        work = RealStep(policy=config.policy, weights=config.weights)
+        flags = f"--policy {config.policy} --weights {config.weights} --repeats {config.repeats}"
+        report("step", real_findings(work, config.repeats, rng), config.page, flags=flags)
+        return
     findings = [
         trainers_finding(config.repeats, rng),
         credit_finding(config.credit_repeats, rng),
@@ -224,12 +241,6 @@ def step_shares(rows: Sequence[MetricRow], seconds: Sequence[float]) -> dict[str
     whole = statistics.mean(seconds)
     shares = {part: _mean(rows, name) / whole for part, name in PARTS.items()}
     return {**shares, "rest": 1.0 - sum(shares.values())}
-
-
-def seconds_of(cases: Sequence[Case], repeats: int, rng: np.random.Generator) -> list[list[float]]:
-    """Return the seconds of each repeat, for cases of one unit each."""
-    rates = measure(cases, repeats, rng)
-    return [[1.0 / rate for rate in own] for own in rates.values()]
 
 
 def _step(loop: OurLoop) -> int:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from functools import wraps
-from types import FrameType
 from typing import ParamSpec
 
 from baselines.common.errors import (
     STOPPED,
     RolloutError,
     StorageError,
-    Terminated,
     WorkerError,
+    is_lost_peer,
     is_out_of_memory,
+    lost_peer_message,
     memory_message,
     print_message,
 )
 from baselines.common.folder_lock import locks_until_end
 from baselines.common.output import OutputError, guarded_output
-
-ENDING = ("SIGTERM", "SIGHUP")
-"""Signals of schedulers and closed terminals, on systems that have them."""
+from baselines.common.signals import ending_signals
 
 Parameters = ParamSpec("Parameters")
 
@@ -46,32 +42,12 @@ def command(main: Callable[Parameters, int]) -> Callable[Parameters, int]:
             print_message("error", str(error))
             return STOPPED
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if is_out_of_memory(error):
+                print_message("error", memory_message(error))
+            elif is_lost_peer(error):
+                print_message("error", lost_peer_message(error))
+            else:
                 raise
-            print_message("error", memory_message(error))
             return STOPPED
 
     return run
-
-
-@contextmanager
-def ending_signals() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM and SIGHUP, so that locks and workers end with the command.
-
-    A signal that is ignored, as SIGHUP is under nohup, stays ignored. Only the main thread
-    receives signals; in other threads, this has no effect.
-    """
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise Terminated(number)
-
-    before = {}
-    with suppress(ValueError):  # not the main thread
-        for number in (getattr(signal, name) for name in ENDING if hasattr(signal, name)):
-            if signal.getsignal(number) is signal.SIG_DFL:
-                before[number] = signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -24,6 +24,8 @@ INTERRUPTED = SIGNALLED + signal.SIGINT
 OURS = ("baselines", "ccpo_env")
 NO_MEMORY = ("DefaultCPUAllocator", "out of memory", "can't start new thread")
 """What a RuntimeError says without memory: torch on a CPU, on an accelerator, and Python."""
+NO_PEER = ("third_party/gloo", "Connection closed by peer", "NCCL")
+"""What a RuntimeError of torch says when another process of a run has ended."""
 
 
 class StorageError(OSError):
@@ -59,6 +61,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     is_said = isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)
     return isinstance(error, MemoryError) or is_said
+
+
+def is_lost_peer(error: BaseException) -> bool:
+    """Return whether an error of torch says that another process of a run has ended."""
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_PEER)
+
+
+def lost_peer_message(error: BaseException) -> str:
+    """Return one sentence for an error while waiting for other processes."""
+    return (
+        f"all processes of a run must go on together, got {type(error).__name__} while waiting "
+        f"for the others, as when one has ended; read what that one says, and pass --resume "
+        f"to go on from the newest checkpoint"
+    )
 
 
 def memory_message(error: BaseException) -> str:

@@ -18,6 +18,10 @@ METRICS: Mapping[str, str] = {
     "rollout/unmeasured_rate": "Rate: episodes, replays included, that could not be verified.",
     "rollout/groups": "Count: groups used by the update, without unmeasured rollouts.",
     "rollout/empty_steps": "Count: steps so far that trained on nothing, without a usable group.",
+    "rollout/staleness": (
+        "Updates: by how many the trained weights are ahead of those that sampled the rollouts, "
+        "mean over groups; with --rollouts-ahead, likewise time/rollouts_s and time/wait_s."
+    ),
     "rollout/removed_groups": "Count: groups with at least one measured removal.",
     "rollout/<agent>/tokens": "Tokens: mean length of the agent's completions.",
     "rollout/<agent>/neg_logprob": (
@@ -132,6 +136,13 @@ METRICS: Mapping[str, str] = {
         "files and trackers."
     ),
     "time/generate_s": "Seconds: sampling completions.",
+    "time/rollouts_s": (
+        "Seconds: playing the rollouts of the step, during the update of the step before; of the "
+        "slowest process."
+    ),
+    "time/wait_s": (
+        "Seconds: waiting for these rollouts, and transferring the weights to the servers."
+    ),
     "time/rate_s": "Seconds: agents' ratings of each other.",
     "time/verify_s": "Seconds: verification of answers, vote counting and message categories.",
     "time/environment_s": "Seconds: steps of the environment, without verification.",

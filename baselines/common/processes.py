@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from baselines.common.errors import RolloutError, WorkerError
+from baselines.common.errors import RolloutError, WorkerError, lost_peer_message
 
 if TYPE_CHECKING:
     import torch
+    from torch.distributed.device_mesh import DeviceMesh
 
 T = TypeVar("T")
 
@@ -39,6 +40,11 @@ class ProcessGroup(Protocol):
         """Number of processes."""
         ...
 
+    @property
+    def mesh(self) -> DeviceMesh | None:
+        """Mesh over which the weights are sharded. None: each process holds all of them."""
+        ...
+
     def all_gather(self, values: Sequence[T]) -> list[T]:
         """Return the values of all processes, in the order of their ranks."""
         ...
@@ -57,6 +63,7 @@ class SingleProcess:
 
     rank = 0
     world_size = 1
+    mesh = None
 
     def all_gather(self, values: Sequence[T]) -> list[T]:
         """Return the values unchanged."""
@@ -79,6 +86,8 @@ class AccelerateGroup:
     layer by layer and wait for every parameter, while here a process may have no samples, and the
     adapters of other roles no gradient.
     """
+
+    mesh = None
 
     def __init__(self) -> None:
         from accelerate.state import PartialState
@@ -124,17 +133,42 @@ class AccelerateGroup:
             self._send.broadcast([parameter.data for parameter in parameters], from_process=0)
 
 
+class ShardedGroup:
+    """A process group over whose processes the weights are sharded; see `connect`.
+
+    The backward pass sums the gradients, and each process loads the same weights, so that there is
+    nothing left to reduce or to broadcast. Each forward pass gathers weights from all processes:
+    all of them must compute the same number, see `baselines.train.update.lock_step`.
+
+    Args:
+        group: The processes.
+        mesh: The same processes as a mesh of one dimension.
+    """
+
+    def __init__(self, group: ProcessGroup, mesh: DeviceMesh) -> None:
+        self._group = group
+        self.mesh = mesh
+        self.rank = group.rank
+        self.world_size = group.world_size
+
+    def all_gather(self, values: Sequence[T]) -> list[T]:
+        """Return the values of all processes, in the order of their ranks."""
+        return self._group.all_gather(values)
+
+    def all_reduce_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Leave the gradients unchanged: the backward pass has summed them."""
+
+    def broadcast_parameters(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Leave the weights unchanged: each process has loaded its shard of the same ones."""
+
+
 @contextmanager
 def _waiting_for_peers() -> Iterator[None]:
     """Raise WorkerError, in place of the error of a library, if another process has ended."""
     try:
         yield
     except RuntimeError as error:
-        raise WorkerError(
-            f"all processes of a run must go on together, got {type(error).__name__} while waiting "
-            f"for the others, as when one has ended; read what that one says, and pass --resume "
-            f"to go on from the newest checkpoint"
-        ) from error
+        raise WorkerError(lost_peer_message(error)) from error
 
 
 def in_all(processes: ProcessGroup, call: Callable[[], T]) -> T:
@@ -170,15 +204,16 @@ def own_share(values: Sequence[T], processes: ProcessGroup) -> list[T]:
     return list(values[bounds[processes.rank] : bounds[processes.rank + 1]])
 
 
-def connect(num_processes: int) -> ProcessGroup:
+def connect(num_processes: int, *, shard: bool = False) -> ProcessGroup:
     """Join the process group that a launcher has started.
 
     Args:
         num_processes: Expected world size. With 1, and without a launcher, the result is
-            SINGLE_PROCESS and no package is needed.
+            SINGLE_PROCESS and no package is needed, unless weights are sharded.
+        shard: Shard the weights over the processes, even over a single one.
 
     Raises:
-        ImportError: If the package accelerate is missing.
+        ImportError: If the package accelerate is missing, or torch is too old to shard.
         ValueError: If the launcher started another number of processes (`accelerate launch --cpu
             --num_processes 2` silently starts one), or was configured to shard the weights (on
             CPUs accelerate silently replicates them instead, or does not connect the processes).
@@ -188,12 +223,12 @@ def connect(num_processes: int) -> ProcessGroup:
     for variable, flag in SHARDING.items():
         if _is_set(variable):
             raise ValueError(
-                f"every process must hold all weights, got {variable} from the launcher; leave out "
-                f"{flag}, or train sharded weights with TRL or verl"
+                f"a launcher must leave the sharding of weights to --shard, got {variable} from "
+                f"it; leave out {flag}, and pass --shard for sharded weights"
             )
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if launched == num_processes == 1:
-        return SINGLE_PROCESS
+        return _shard(SINGLE_PROCESS) if shard else SINGLE_PROCESS
     _require_size("started by the launcher", launched, num_processes)
     try:
         import torch
@@ -207,7 +242,7 @@ def connect(num_processes: int) -> ProcessGroup:
     state = PartialState(cpu=_is_set(USE_CPU) or not torch.cuda.is_available())
     found: int = state.num_processes  # type: ignore[has-type]  # set through a shared dict
     _require_size("that accelerate has joined", found, num_processes)
-    return AccelerateGroup()
+    return _shard(AccelerateGroup()) if shard else AccelerateGroup()
 
 
 def disconnect(processes: ProcessGroup) -> None:
@@ -216,6 +251,31 @@ def disconnect(processes: ProcessGroup) -> None:
         from accelerate.state import PartialState
 
         PartialState().destroy_process_group()  # type: ignore[no-untyped-call]
+    elif processes.mesh is not None:
+        import torch
+
+        torch.distributed.destroy_process_group()
+
+
+def _shard(group: ProcessGroup) -> ShardedGroup:
+    """Return the same processes with a mesh over which weights are sharded."""
+    try:
+        import torch
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import FSDPModule
+
+        FSDPModule.set_force_sum_reduction_for_comms  # noqa: B018  the newest of its methods
+    except (ImportError, AttributeError) as error:
+        raise ImportError(
+            "weights must be sharded with torch 2.9 or newer, got an older one; "
+            "pip install -U torch"
+        ) from error
+    device = "cuda" if torch.cuda.is_available() and not _is_set(USE_CPU) else "cpu"
+    if group.world_size == 1 and not torch.distributed.is_initialized():
+        store = torch.distributed.HashStore()  # type: ignore[attr-defined]  # not in its __all__
+        torch.distributed.init_process_group(store=store, rank=0, world_size=1)
+    mesh = init_device_mesh(device, (group.world_size,))
+    return ShardedGroup(group, mesh)
 
 
 def _is_set(variable: str) -> bool:

@@ -12,6 +12,10 @@ ROLLOUTS_FILE = "rollouts.jsonl"
 """File name, in the folder of a run."""
 DIGITS = 4
 """Decimals of credit and advantages in the file."""
+PAGE_CHARS = 24_000_000
+"""Characters of all texts on a page, at most; a browser opens that in a second."""
+MIN_CHARS = 60
+"""Texts on a page are not clipped further."""
 
 
 class RecordedReplays(TypedDict):
@@ -53,6 +57,7 @@ class RecordedGroup(TypedDict):
         advantage: Advantage of each message, (G, T).
         shared_advantage: What its advantage would be under shared credit, (G, T).
         replays: Episodes without some agents, and continuations.
+        version: Number of steps whose updates the weights had that sampled it, if recorded.
         votes: In a vote, the answer of each voter, (G, T); None: an abstention.
         recounts: In a vote, the reward of each rollout without the vote of each agent, (G,).
     """
@@ -69,6 +74,7 @@ class RecordedGroup(TypedDict):
     advantage: list[list[float]]
     shared_advantage: list[list[float]]
     replays: list[RecordedReplays]
+    version: NotRequired[int]
     votes: NotRequired[list[list[str | None]]]
     recounts: NotRequired[dict[str, list[float]]]
 

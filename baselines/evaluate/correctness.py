@@ -58,7 +58,7 @@ class Correctness:
 
     def rates(self, path: TeamPath) -> FloatArray:
         """Return the rate of correct samples of each task, shape (N,); NaN if none is measured."""
-        return _fraction(self.num_right(path), self.num_measured(path))
+        return fraction(self.num_right(path), self.num_measured(path))
 
     def helped(self, path: TeamPath) -> FloatArray:
         """Return how often the whole team is correct and the path is wrong, shape (N,).
@@ -66,12 +66,12 @@ class Correctness:
         The fraction of the pairs of `pairs`; NaN where none is measured.
         """
         helped, _, measured = self.pairs(path)
-        return _fraction(helped, measured)
+        return fraction(helped, measured)
 
     def hurt(self, path: TeamPath) -> FloatArray:
         """Return how often the whole team is wrong and the path is correct; see `helped`."""
         _, hurt, measured = self.pairs(path)
-        return _fraction(hurt, measured)
+        return fraction(hurt, measured)
 
     def pairs(self, path: TeamPath) -> tuple[Counts, Counts, Counts]:
         """Return how many pairs of samples of each task helped, hurt and are measured.
@@ -201,11 +201,11 @@ def majority_is_right(samples: Sequence[Episode], verify: Verifier) -> float:
     return float("nan") if reward is None else float(reward > 0)
 
 
-def _fraction(number: Counts, total: Counts) -> FloatArray:
+def fraction(number: Counts | FloatArray, total: Counts) -> FloatArray:
     """Return a quotient, shape (N,); NaN where the total is 0."""
-    fraction: FloatArray = np.full(len(total), np.nan)
-    np.divide(number, total, out=fraction, where=total > 0)
-    return fraction
+    quotient: FloatArray = np.full(len(total), np.nan)
+    np.divide(number, total, out=quotient, where=total > 0)
+    return quotient
 
 
 def _response(episode: Episode) -> str:

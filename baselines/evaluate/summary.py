@@ -17,7 +17,7 @@ from baselines.common.stats import (
     pass_at_k,
 )
 from baselines.common.types import FloatArray
-from baselines.evaluate.correctness import Correctness, joined
+from baselines.evaluate.correctness import Correctness, fraction, joined
 from baselines.evaluate.guesses import Guess, guesses_of
 from baselines.evaluate.paths import JOINT, TeamPath
 from baselines.evaluate.rows import Quantity, Row
@@ -165,13 +165,11 @@ def _rows_of(correctness: Correctness, path: TeamPath) -> Iterator[Row]:
     )
     for name, values in correctness.scores.get(path, {}).items():
         measured_scores = (~np.isnan(values)).sum(axis=1)
-        means = np.full(len(values), np.nan)
-        np.divide(np.nansum(values, axis=1), measured_scores, out=means, where=measured_scores > 0)
         yield Row(
             quantity=name,
             path=path,
             k=num_samples,
-            estimate=rate_of(means),
+            estimate=rate_of(fraction(np.nansum(values, axis=1), measured_scores)),
             successes=_num_successes(name, known(values)),
             total=int(measured_scores.sum()),
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.common.rollout_file import clip, clip_length
+from baselines.common.rollout_file import MIN_CHARS, PAGE_CHARS, clip, clip_length
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import first_turn
 from baselines.evaluate.tables import Grid
@@ -17,10 +17,6 @@ from ccpo_env.types import Task, Topology
 
 TEMPLATE = Path(__file__).parent / "transcripts.html.jinja"
 SCRIPT = TEMPLATE.with_name("transcripts.js")
-MAX_CHARS = 24_000_000
-"""Characters of text on a page, at most; a browser opens that in a second."""
-MIN_CHARS = 60
-"""Texts are not shortened further."""
 Shown = Callable[[str], str]
 
 
@@ -36,7 +32,7 @@ def evaluation_page(
 ) -> str:
     """Return the page: conclusions, figures, tables, and all transcripts with filters and search.
 
-    If all texts together have more than MAX_CHARS characters, the middle of the longest is left
+    If all texts together have more than PAGE_CHARS characters, the middle of the longest is left
     out, and a note says so.
 
     Args:
@@ -76,7 +72,7 @@ def longest_shown(episodes: Sequence[Episode]) -> int | None:
     tasks = {(own.benchmark, own.task.id): own.task for own in episodes}
     lengths = [len(text) for task in tasks.values() for text in _texts_of_task(task)]
     lengths += [len(text) for own in episodes for text in _texts_of_episode(own)]
-    longest = max(MIN_CHARS, clip_length(lengths, MAX_CHARS))
+    longest = max(MIN_CHARS, clip_length(lengths, PAGE_CHARS))
     return longest if longest < max(lengths, default=0) else None
 
 

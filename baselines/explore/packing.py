@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from baselines.common.rollout_file import RecordedGroup, RecordedReplays, clip, clip_length
+from baselines.common.rollout_file import (
+    MIN_CHARS,
+    PAGE_CHARS,
+    RecordedGroup,
+    RecordedReplays,
+    clip,
+    clip_length,
+)
 from baselines.explore.disagreement import Disagreement, disagreement
 from ccpo_env.text import valid_unicode
 
 MAX_ROLLOUTS = 40_000
 """Number of rollouts on a page, at most."""
-MAX_CHARS = 24_000_000
-"""Characters of text that are compressed at once, at most."""
-MIN_CHARS = 60
-"""Texts are not shortened further; groups are left out instead."""
 PREVIEW_CHARS = 200
 LEVEL = 6
 Steps = Mapping[int, Sequence[RecordedGroup]]
@@ -63,7 +66,7 @@ def pack(steps: Steps, speakers: Sequence[str], *, max_bytes: int) -> Packed:
         speakers: The agent of each turn.
         max_bytes: Size of the result, at most, if its smallest form fits.
     """
-    most, chars = MAX_ROLLOUTS, MAX_CHARS
+    most, chars = MAX_ROLLOUTS, PAGE_CHARS
     while True:
         kept = thinned(steps, most)
         lengths = [len(text) for text in _texts(kept)]

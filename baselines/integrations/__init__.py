@@ -1,1 +1,1 @@
-"""Credit assignment inside other trainers: TRL and verl."""
+"""Credit assignment inside other trainers: TRL, verl, rLLM, prime-rl and what reads verifiers."""

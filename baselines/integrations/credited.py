@@ -14,12 +14,11 @@ from baselines.policies.base import Completion, Policy
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group
 from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env
+from baselines.rollouts.team_env import team_env, with_verifier
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from baselines.train.samples import count_tokens, shaped_credit
 from ccpo_env.types import Role, Task
-from ccpo_env.verifiers.auto import AUTO, verifier_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +58,35 @@ class CreditedRollouts:
     Args:
         config: Team, allocator, optimizer and rollout settings. Only the advantage of the
             optimizer is used: the loss is that of the other trainer.
-        policy: The policy of every role.
+        policy: The policy of every role, or one for each role of the team.
+        tasks: All tasks that will be played, which determine the verifier of "auto".
         max_tokens: Length limit of completions, unless the config sets one.
         processes: Processes that play other tasks of the same step; advantages that compare tasks,
             such as whitened ones, and the state of the allocator cover all of them.
 
     Raises:
-        ValueError: If the config is invalid, has separate weights per role, or an optimizer with
-            advantages per token.
+        ValueError: If the config is invalid, has separate weights per role, an optimizer with
+            advantages per token, or a verifier that cannot judge the tasks.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        policy: Policy,
+        policy: Policy | Mapping[Role, Policy],
+        tasks: Sequence[Task],
         *,
         max_tokens: int,
         processes: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         config.check()
+        config = with_verifier(config, tasks)
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         _check_fit(config, is_per_token=self._optimizer.is_per_token)
-        self._has_auto_verifier = config.verifier == AUTO
-        env = team_env(config, [Task("-", "-", "-")])
+        env = team_env(config, tasks)
         self._roles: tuple[Role, ...] = env.unwrapped.topology.roles
+        policies = policy if isinstance(policy, Mapping) else dict.fromkeys(self._roles, policy)
         sampling = {role: config.sampling(role) for role in self._roles}
-        self._runner = RolloutRunner(env, dict.fromkeys(self._roles, policy), sampling)
+        self._runner = RolloutRunner(env, policies, sampling)
         self._max_tokens = [
             sampling[role].max_tokens or max_tokens for role in self._runner.role_of.values()
         ]
@@ -106,17 +108,7 @@ class CreditedRollouts:
 
         Returns:
             One group per task, in order, of at most rows_per_group rows.
-
-        Raises:
-            ValueError: If the verifier is "auto", which stands for "math" before the tasks are
-                known, and a task needs another.
         """
-        needed = verifier_name(tasks) if self._has_auto_verifier else "math"
-        if needed != "math":
-            raise ValueError(
-                f"verifier of a team in another trainer must be named for tasks such as "
-                f"{tasks[0].id!r}, got 'auto'; pass verifier={needed!r}"
-            )
         here = self._credit.play(tasks, self._roles, rng=rng, costs=CostTracker())
         groups = self._processes.all_gather(here)
         start = sum(self._processes.all_gather([len(here)])[: self._processes.rank])
@@ -147,7 +139,7 @@ class CreditedRollouts:
             for message, completion, advantage in zip(
                 rollout.messages, rollout.sampled, own, strict=True
             )
-            if rollout.reward is not None and completion.token_ids
+            if rollout.reward is not None
         )
 
 

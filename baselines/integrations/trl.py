@@ -1,12 +1,13 @@
 """Train a team with TRL: its GRPOTrainer, with our rollouts and advantages.
 
 The completions of all roles are rows of one TRL group, each with its own prompt. TRL 1.16 has no
-public API for external advantages, but a subclass can supply them: see `CreditGRPOTrainer`.
+public API for external advantages, but its loss takes those of a subclass: see `CreditGRPOTrainer`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from baselines.common.processes import SINGLE_PROCESS, AccelerateGroup
 from baselines.integrations.credited import CreditedGroup, CreditedRollouts, CreditedRow
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.local.hf import HFPolicy
+from baselines.policies.local.sharding import unsharded
 from baselines.train.config import TrainConfig
 from ccpo_env.types import Task
 
 try:
     from trl import GRPOConfig, GRPOTrainer
+    from trl.models import unwrap_model_for_generation
 except ImportError as error:
     raise ImportError(
         "the TRL adapter must have the package trl 1.16 installed, got none; "
@@ -27,9 +30,17 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    from accelerate.state import AcceleratorState
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+HOOK = "_generate_and_score_completions"
+"""The private method of TRL that is overridden, for which the version is pinned."""
+if not hasattr(GRPOTrainer, HOOK):
+    raise ImportError(
+        f"the TRL adapter must have the package trl 1.16 installed, got one without {HOOK}; "
+        f"pip install 'ccpo-env[trl]'"
+    )
 REWARD, AGENT, TOKENS = "team_reward", "agent", "num_tokens"
 """Names of the team reward, the agent and the number of completion tokens in TRL's logs."""
 ROLLOUT_STREAM = 1
@@ -54,7 +65,11 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
         **other: Passed to GRPOTrainer, such as callbacks and peft_config.
 
     Raises:
-        ValueError: If config and args do not fit.
+        ValueError: If config and args do not fit, or the launcher shards the weights in a way in
+            which they cannot be gathered for sampling.
+
+    Note: Weights that FSDP 2 or DeepSpeed's ZeRO 3 shards are gathered while groups are played,
+        so that each process holds the whole model then.
 
     Note: Unmeasured completions and missing rows of a group are padded with rows of one token
         without advantage; loss types that divide by a number of rows count them.
@@ -81,11 +96,13 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
         self._rollouts = CreditedRollouts(
             config,
             _SamplingPolicy(self),
+            tasks,
             max_tokens=args.max_completion_length,
             processes=AccelerateGroup() if args.world_size > 1 else SINGLE_PROCESS,
         )
         _check_arguments(args, self._rollouts.rows_per_group, config)
         self._pending: list[CreditedRow] = []
+        self._whole: PreTrainedModel | None = None
         super().__init__(
             model=model,
             reward_funcs=team_reward,
@@ -95,12 +112,40 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
             rollout_func=_play,
             **other,
         )
+        _check_sharding(self.accelerator.state)
+
+    @property
+    def whole_model(self) -> PreTrainedModel:
+        """The model without wrappers, with all its weights in this process."""
+        if self._whole is None:
+            raise RuntimeError(
+                "the model must be gathered to sample from it, got none; call play() of the trainer"
+            )
+        return self._whole
 
     def play(self, task_ids: Sequence[str]) -> list[CreditedGroup]:
         """Play a group for each task of this process with the current policy."""
         step = [self.args.seed, ROLLOUT_STREAM, self.state.global_step, self._step]
         rng = np.random.default_rng([*step, self.accelerator.process_index])
-        return self._rollouts.play([self._tasks[task_id] for task_id in task_ids], rng=rng)
+        with self._gathered():
+            return self._rollouts.play([self._tasks[task_id] for task_id in task_ids], rng=rng)
+
+    @contextmanager
+    def _gathered(self) -> Iterator[None]:
+        """Gather the weights in every process, once, as the processes sample unequally often."""
+        with unwrap_model_for_generation(
+            self.model_wrapped,
+            self.accelerator,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+        ) as model:
+            was_training = model.training
+            with unsharded([model]):
+                self._whole = model
+                try:
+                    yield
+                finally:
+                    self._whole = None
+            model.train(was_training)
 
     def rollout_rows(self, prompts: Sequence[str]) -> list[CreditedRow]:
         """Return a row for each prompt of a batch, in which equal task ids are contiguous."""
@@ -134,7 +179,7 @@ class CreditGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is not annota
 
 
 class _SamplingPolicy:
-    """Samples from the model of a trainer, without the trainer's wrappers."""
+    """Samples from the model of a trainer while it plays."""
 
     def __init__(self, trainer: CreditGRPOTrainer) -> None:
         self._trainer = trainer
@@ -144,17 +189,13 @@ class _SamplingPolicy:
     ) -> list[Completion]:
         """Return one completion per prompt, at TRL's temperature and length."""
         trainer = self._trainer
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        was_training = model.training
         own = Sampling(
             temperature=trainer.args.temperature,
             max_tokens=sampling.max_tokens or trainer.args.max_completion_length,
             stop=sampling.stop,
         )
-        try:
-            return HFPolicy(model, trainer.processing_class).sample(prompts, sampling=own, rng=rng)
-        finally:
-            model.train(was_training)
+        policy = HFPolicy(trainer.whole_model, trainer.processing_class)
+        return policy.sample(prompts, sampling=own, rng=rng)
 
 
 def team_reward(
@@ -204,4 +245,13 @@ def _check_arguments(args: GRPOConfig, rows_per_group: int, config: TrainConfig)
     if args.use_vllm:
         raise ValueError(
             "use_vllm must be False, got True; this adapter samples from the trained model itself"
+        )
+
+
+def _check_sharding(state: AcceleratorState) -> None:
+    plugin = getattr(state, "fsdp_plugin", None)
+    if plugin is not None and plugin.fsdp_version != 2:
+        raise ValueError(
+            f"sharded weights must be those of FSDP 2 or DeepSpeed, which can be gathered to "
+            f"sample, got FSDP {plugin.fsdp_version}; pass --fsdp_version 2 to accelerate launch"
         )

@@ -7,23 +7,24 @@ whole group of a task, and the advantage of each output is passed in its rm_scor
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 
-from baselines.credit import ALLOCATORS
 from baselines.integrations.advantage_log import log_advantages
-from baselines.integrations.credited import CreditedRollouts, CreditedRow
-from baselines.optimizers import OPTIMIZERS
+from baselines.integrations.credited import CreditedRow
+from baselines.integrations.sessions import play_group
+from baselines.integrations.task_rows import task_of
+from baselines.integrations.verl_checks import AGENT_LOOP, ESTIMATOR
+from baselines.integrations.verl_settings import settings_in, team_settings
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.local.prompt_reader import PromptReader
-from baselines.train.config import TrainConfig
-from baselines.train.config_file import with_settings
-from ccpo_env.types import Task
+from ccpo_env.types import Role
 
 try:
     from verl.experimental.agent_loop.agent_loop import (
@@ -42,12 +43,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     import torch
 
-AGENT_LOOP = "ccpo_team"
-"""Name of the agent loop: actor_rollout_ref.rollout.agent.default_agent_loop."""
-ESTIMATOR = "external_credit"
-"""Name of the advantage estimator: algorithm.adv_estimator."""
-SETTINGS_KEY = "ccpo"
-"""Key of the team's settings in verl's config: ``+ccpo.allocator=branch``."""
+logger = logging.getLogger(__name__)
 LOG_KEY = "ccpo_advantage_log"
 """Key of the file for all advantages: ``+ccpo_advantage_log=/data/advantages.jsonl``."""
 
@@ -104,22 +100,23 @@ class CreditedOutput(AgentLoopOutput):  # type: ignore[misc]  # verl is not anno
 class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
     """Plays the whole group of one task; every completion is one output.
 
-    The task is the row's extra_info: question, answer, and index as its id. Settings are those of
-    `TrainConfig` under the key ccpo of verl's config; weights are shared.
+    The task is the row's extra_info, see `task_of`. Settings are those of `team_settings` under the
+    key ccpo of verl's config; all roles share the weights.
     """
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> list[CreditedOutput]:
         """Return the outputs of a group, empty if too few rollouts were measured."""
-        loop = asyncio.get_running_loop()
-        policy = _ServerPolicy(self, sampling_params, loop)
-        rollouts = CreditedRollouts(
-            team_settings(self.config.get(SETTINGS_KEY) or {}),
-            policy,
+        servers, task = _Servers(self, sampling_params), task_of(row["extra_info"])
+        group = await play_group(
+            team_settings(settings_in(self.config)),
+            task,
+            servers.complete,
             max_tokens=self.rollout_config.response_length,
+            session=(row.get("global_steps"), row.get("session_id")),
         )
-        task = task_of(row["extra_info"])
-        rng = np.random.default_rng(0)  # the server draws
-        (group,) = await loop.run_in_executor(None, lambda: rollouts.play([task], rng=rng))
+        if not group.rows:
+            reason = servers.failure or "its measured rollouts are too few, or of equal reward"
+            logger.warning("task %r has no advantages in this step: %s", task.id, reason)
         if group.rows and (path := self.config.get(LOG_KEY)):
             log_advantages(
                 path,
@@ -130,8 +127,10 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
                 step=row.get("global_steps"),
                 num_tokens=[len(each.completion.token_ids) for each in group.rows],
             )
-        accuracy = float(np.mean([row.reward > 0 for row in group.rows])) if group.rows else 0.0
-        return [_output(row, accuracy) for row in group.rows]
+        # Of the whole group, because verl copies it from the last output to all.
+        accuracy = float(np.mean([each.reward > 0 for each in group.rows])) if group.rows else 0.0
+        shared = {"reward_extra_info": {"accuracy": accuracy}, **servers.versions}
+        return [_output(each, shared) for each in group.rows]
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Return the token ids of a prompt, cut to verl's limit."""
@@ -144,46 +143,50 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
         return PromptReader(self.tokenizer, self.apply_chat_template_kwargs)
 
 
-class _ServerPolicy:
-    """Samples from verl's servers, from a thread other than the event loop's."""
+class _Servers:
+    """Samples from verl's servers, and remembers the versions of their weights."""
 
-    def __init__(
-        self,
-        owner: TeamAgentLoop,
-        parameters: Mapping[str, Any],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, owner: TeamAgentLoop, parameters: Mapping[str, Any]) -> None:
         self._owner = owner
         self._parameters = parameters
-        self._loop = loop
+        self._versions: list[int] = []
+        self.failure: str | None = None
 
-    def sample(
-        self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
-    ) -> list[Completion]:
-        """Return one completion per prompt, at verl's temperature."""
+    @property
+    def versions(self) -> dict[str, int]:
+        """Oldest and newest weights that answered, as verl names them.
 
-        async def all_of_them() -> list[Completion]:
-            return list(await asyncio.gather(*(self._one(p, sampling) for p in prompts)))
+        Those of all answers together, because the advantage of each completion depends on all.
+        """
+        if not self._versions:
+            return {}
+        return {
+            "min_global_steps": min(self._versions),
+            "max_global_steps": max(self._versions),
+        }
 
-        return asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result()
-
-    async def _one(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def complete(self, role: Role, prompt: Prompt, sampling: Sampling) -> Completion:
+        """Return the completion of a prompt, at verl's temperature."""
         owner = self._owner
         most = owner.rollout_config.response_length
         prompt_ids = owner.encode(prompt)
         length = min(sampling.max_tokens or most, most)
+        parameters = {**self._parameters, "max_tokens": length}
+        if sampling.stop is not None:
+            parameters["stop"] = [sampling.stop]
         output = await owner.server_manager.generate(
-            request_id=uuid4().hex,
-            prompt_ids=prompt_ids,
-            sampling_params={**self._parameters, "max_tokens": length},
+            request_id=uuid4().hex, prompt_ids=prompt_ids, sampling_params=parameters
         )
+        self._remember(output.extra_fields)
         ids = tuple(output.token_ids[:length])
         if output.stop_reason == "aborted" or not ids:
-            return Completion("", failure=f"verl's server stopped: {output.stop_reason}")
-        text = owner.tokenizer.decode(list(ids), skip_special_tokens=True)
-        logprobs = tuple(output.log_probs[:length]) if output.log_probs else ()
+            self.failure = f"verl's server stopped: {output.stop_reason}"
+            return Completion("", failure=self.failure)
+        if sampling.stop is not None:
+            ids = cut_after(ids, sampling.stop, self._decode)
+        logprobs = tuple(output.log_probs[: len(ids)]) if output.log_probs else ()
         return Completion(
-            text,
+            self._decode(ids),
             tuple(prompt_ids),
             ids,
             logprobs,
@@ -191,48 +194,31 @@ class _ServerPolicy:
             max_tokens=length,
         )
 
+    def _decode(self, ids: Sequence[int]) -> str:
+        text: str = self._owner.tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
 
-def team_settings(settings: Mapping[str, Any]) -> TrainConfig:
-    """Return the settings of a team from verl's config.
+    def _remember(self, fields: Mapping[str, Any]) -> None:
+        given = (fields.get("min_global_steps"), fields.get("max_global_steps"))
+        self._versions += [version for version in given if version is not None]
 
-    Raises:
-        ValueError: If a setting is invalid, or the credit needs groups of other sessions.
+
+def cut_after(
+    ids: tuple[int, ...], stop: str, decode: Callable[[Sequence[int]], str]
+) -> tuple[int, ...]:
+    """Return the tokens up to the one that completes a stop text; all, if none does.
+
+    Servers end a completion there, but some take further tokens along, and some know no stop texts.
     """
-    given = {str(name): value for name, value in settings.items()}
-    unknown = set(given) - set(TrainConfig.__dataclass_fields__)
-    if unknown:
-        raise ValueError(
-            f"ccpo must hold settings of ccpo train, got {', '.join(sorted(unknown))}; see "
-            f"ccpo train --help"
-        )
-    config = with_settings(TrainConfig(weights="shared"), given)
-    config.check()
-    if OPTIMIZERS[config.optimizer].whitens or ALLOCATORS[config.allocator].new_state:
-        raise ValueError(
-            f"credit must need one group alone in verl, whose sessions do not meet, got "
-            f"{config.allocator!r} with {config.optimizer!r}; choose an optimizer that does not "
-            f"whiten and an allocator that remembers nothing"
-        )
-    return config
+    if stop not in decode(ids):
+        return ids
+    end = bisect_left(range(len(ids)), True, key=lambda place: stop in decode(ids[: place + 1]))
+    return ids[: end + 1]
 
 
-def task_of(extra_info: Mapping[str, Any]) -> Task:
-    """Return the task of a row.
-
-    Raises:
-        ValueError: If the row has none.
-    """
-    missing = {"question", "answer"} - set(extra_info)
-    if missing:
-        raise ValueError(
-            f"extra_info must hold question and answer, got {sorted(extra_info)}; write the data "
-            f"see docs/integrations.md"
-        )
-    index = str(extra_info.get("index", "-"))
-    return Task(index, str(extra_info["question"]), str(extra_info["answer"]))
-
-
-def _output(row: CreditedRow, accuracy: float) -> CreditedOutput:
+def _output(row: CreditedRow, shared: Mapping[str, Any]) -> CreditedOutput:
     completion = row.completion
     return CreditedOutput(
         prompt_ids=list(completion.prompt_ids),
@@ -243,10 +229,5 @@ def _output(row: CreditedRow, accuracy: float) -> CreditedOutput:
         advantage=row.advantage,
         num_turns=2,
         metrics=AgentLoopMetrics(),
-        # Of the whole group, because verl copies it from the last output to all.
-        extra_fields={
-            "reward_extra_info": {"accuracy": accuracy},
-            "turn_scores": [],
-            "tool_rewards": [],
-        },
+        extra_fields={**shared, "turn_scores": [], "tool_rewards": []},
     )

@@ -15,6 +15,7 @@ from baselines.common.files import storing, sync, write_json
 from baselines.common.stats import Proportion, proportion
 from baselines.common.types import FloatArray
 from baselines.policies.base import TrainablePolicy
+from baselines.policies.shard_files import SHARDS, write_shards
 from ccpo_env.types import Role
 
 CHECKPOINTS = "checkpoints"
@@ -79,6 +80,8 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint to a temporary folder, then rename it into place.
 
+    With sharded weights, the other processes call `join_checkpoint` meanwhile.
+
     Args:
         root: Folder of the run's checkpoints.
         step: Number of completed training steps.
@@ -101,13 +104,13 @@ def save_checkpoint(
     from safetensors.numpy import save_file
 
     folder = root / checkpoint_name(step)
-    part = root / f"part_{step:06d}"
+    part = _part(root, step)
     try:
         with storing("a checkpoint", root, also=(SafetensorError,)):
             for abandoned in root.glob("part_*"):
                 shutil.rmtree(abandoned)
             part.mkdir(parents=True)
-            _write_policies(part, policies, updaters)
+            write_states(part / UPDATER_FILE, _save_policies(part, policies, updaters))
             if arrays:
                 save_file(dict(arrays), part / ARRAYS_FILE)
             _write_state(part, {"config": {**config, "steps_done": step}, "state": dict(state)})
@@ -121,6 +124,28 @@ def save_checkpoint(
         shutil.rmtree(part, ignore_errors=True)
         raise
     return folder
+
+
+def join_checkpoint(
+    root: Path,
+    *,
+    step: int,
+    policies: Mapping[Role, TrainablePolicy],
+    updaters: Mapping[Role, Mapping[str, Any]],
+) -> None:
+    """Take part in `save_checkpoint` of another process, with the shards of this one.
+
+    Args:
+        root: Folder of the run's checkpoints, shared by the processes.
+        step: Number of completed training steps.
+        policies: By role.
+        updaters: By role, the result of `Updater.state_dict`.
+
+    Raises:
+        StorageError: If they cannot be written.
+    """
+    with storing("a checkpoint", root):
+        _save_policies(_part(root, step), policies, updaters)
 
 
 def newest_checkpoint(root: Path) -> Path | None:
@@ -200,7 +225,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def read_updaters(folder: Path) -> dict[Role, dict[str, Any]]:
-    """Return the updaters' states of a verified checkpoint."""
+    """Return the updaters' states of a verified checkpoint, without those in SHARDS."""
     import torch
 
     states: dict[Role, dict[str, Any]] = torch.load(folder / UPDATER_FILE, weights_only=True)
@@ -215,14 +240,20 @@ def read_arrays(folder: Path) -> dict[str, FloatArray]:
     return load_file(path) if path.exists() else {}
 
 
-def _write_policies(
+def _part(root: Path, step: int) -> Path:
+    """Return the temporary folder of a checkpoint."""
+    return root / f"part_{step:06d}"
+
+
+def _save_policies(
     part: Path,
     policies: Mapping[Role, TrainablePolicy],
     updaters: Mapping[Role, Mapping[str, Any]],
-) -> None:
+) -> dict[Role, Any]:
+    """Write policies and shards, in all processes that have some; return the rest of the states."""
     for role, policy in policies.items():
         policy.save(part / role)
-    write_states(part / UPDATER_FILE, updaters)
+    return write_shards(part / SHARDS, updaters)
 
 
 def write_states(path: Path, states: Mapping[Role, Mapping[str, Any]]) -> None:

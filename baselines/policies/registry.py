@@ -39,12 +39,13 @@ def load_sampler(spec: str | Path, *, journal: Path | None = None) -> Policy:
     return load_endpoint(str(spec), journal=journal)
 
 
-def load_policy(spec: str | Path) -> TrainablePolicy:
+def load_policy(spec: str | Path, *, device: str | None = None) -> TrainablePolicy:
     """Load a policy; each call returns independent weights.
 
     Args:
         spec: A name from POLICIES, a Hugging Face folder, a .gguf file, or the name of a model
             on the hub.
+        device: Device of its weights; None: "cuda" if available, else "cpu".
 
     Raises:
         ValueError: If it is none of these, or is not available on the hub.
@@ -59,7 +60,7 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
     from baselines.policies.local.hf import HFPolicy
 
     if name in POLICIES:
-        return HFPolicy.load(POLICIES[name]())
+        return HFPolicy.load(POLICIES[name](), device=device)
     close = difflib.get_close_matches(name, POLICIES, n=1)
     failure: FileNotFoundError | None = None
     if name and Path(name).is_dir() and not _is_model(Path(name)):
@@ -72,7 +73,7 @@ def load_policy(spec: str | Path) -> TrainablePolicy:
     is_hub_name = "/" in name and not close
     if name and (Path(name).exists() or name.endswith(".gguf") or is_hub_name):
         try:
-            return HFPolicy.load(spec)
+            return HFPolicy.load(spec, device=device)
         except FileNotFoundError as error:
             failure = error
     remedy = f"did you mean {close[0]!r}?" if close else "pass owner/name, or a folder"

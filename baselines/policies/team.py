@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from baselines.common.metrics import METRICS_FILE
@@ -53,6 +53,7 @@ def load_team(
     instead: Mapping[Role, str] | None = None,
     lora: LoraSettings | None = None,
     bases: dict[str, LoraBase] | None = None,
+    shard: Callable[[TrainablePolicy], None] | None = None,
 ) -> dict[Role, TrainablePolicy]:
     """Return a policy per role.
 
@@ -68,6 +69,8 @@ def load_team(
             roles with the same base share the base. own_copies is then ignored.
         bases: Base models of adapters in memory, by name; they are not loaded again. Newly
             loaded base models are added to it.
+        shard: Loads on the CPU, and shards each policy with weights of its own before the next one
+            is loaded; the bases of adapters are left to the caller. None: not sharded.
 
     Raises:
         CheckpointError: If the checkpoint is corrupt.
@@ -79,31 +82,37 @@ def load_team(
     teams = {source: _team_folder(source) for source in set(specs.values())}
     sources = {role: _folder_of(role, teams[s]) or s for role, s in specs.items()}
     bases = {} if bases is None else bases
+    device = None if shard is None else "cpu"
     if lora is not None:
-        return _adapters(sources, lora, bases)
+        return _adapters(sources, lora, bases, device)
+    shard = shard or _leave_whole
     if own_copies:
-        return {role: _own_copy(source) for role, source in sources.items()}
+        return {role: _own_copy(source, device, shard) for role, source in sources.items()}
     speakers = {source: role for role, source in reversed(sources.items())}
     adapters = {role: source for source, role in speakers.items() if is_adapter(source)}
-    loaded = _adapters(adapters, None, bases)
+    loaded = _adapters(adapters, None, bases, device)
     for source, role in speakers.items():
         base = bases.get(full_name(source))
         if base is not None:
             loaded[role] = LoraPolicy(base, None)
         elif role not in loaded:
-            loaded[role] = load_policy(source)
+            loaded[role] = load_policy(source, device=device)
+            shard(loaded[role])
     return {role: loaded[speakers[source]] for role, source in sources.items()}
 
 
 def _adapters(
-    sources: Mapping[Role, str], lora: LoraSettings | None, bases: dict[str, LoraBase]
+    sources: Mapping[Role, str],
+    lora: LoraSettings | None,
+    bases: dict[str, LoraBase],
+    device: str | None,
 ) -> dict[Role, TrainablePolicy]:
     """Return an adapter per role: the saved one of a folder, or a new one of a base model."""
     policies: dict[Role, TrainablePolicy] = {}
     for role, source in sources.items():
         name = full_name(base_name(source) if is_adapter(source) else source)
         if name not in bases:
-            bases[name] = LoraBase.load(name)
+            bases[name] = LoraBase.load(name, device=device)
         if is_adapter(source):
             adapter = role if role not in bases[name].adapters else f"{role}_at_start"
             policies[role] = bases[name].add_saved(adapter, Path(source), settings=lora)
@@ -113,13 +122,22 @@ def _adapters(
     return policies
 
 
-def _own_copy(source: str) -> TrainablePolicy:
+def _own_copy(
+    source: str, device: str | None, shard: Callable[[TrainablePolicy], None]
+) -> TrainablePolicy:
     """Return a policy with independent weights, with its adapter merged."""
-    if not is_adapter(source):
-        return load_policy(source)
-    base = LoraBase.load(base_name(source))
-    base.add_saved("merged", Path(source))
-    return base.merged("merged")
+    if is_adapter(source):
+        base = LoraBase.load(base_name(source), device=device)
+        base.add_saved("merged", Path(source))
+        policy: TrainablePolicy = base.merged("merged")
+    else:
+        policy = load_policy(source, device=device)
+    shard(policy)
+    return policy
+
+
+def _leave_whole(policy: TrainablePolicy) -> None:
+    """Leave the weights as they are."""
 
 
 def _team_folder(spec: str) -> Path | None:

@@ -57,6 +57,8 @@ class Group:
         failures: Why some of these were not measured, each reason with its number of episodes.
         is_complete: Whether everything in the plan was measured, or omitted because it could not
             change the update.
+        version: Number of training steps whose updates the weights had that sampled it. None: not
+            recorded, because they were those before its update.
 
     Attributes:
         rewards: Team reward of each rollout, shape (G,).
@@ -79,6 +81,7 @@ class Group:
     num_played: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     is_complete: bool = True
+    version: int | None = None
     rewards: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:

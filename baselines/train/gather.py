@@ -1,4 +1,4 @@
-"""The groups of a step: played by each process in rounds, and gathered from all of them."""
+"""The groups of a step: played by each process in rounds, and joined."""
 
 from __future__ import annotations
 
@@ -85,21 +85,26 @@ def play_rounds(
 
 
 def gather_groups(
-    here: Sequence[Group], processes: ProcessGroup, *, is_usable: Callable[[Group], bool], most: int
+    by_process: Sequence[Sequence[Group]],
+    processes: ProcessGroup,
+    *,
+    is_usable: Callable[[Group], bool],
+    most: int,
 ) -> GatheredGroups:
-    """All-gather the groups of all processes, which then train on the same ones.
+    """Join the groups of all processes, which then train on the same ones.
 
     Args:
-        here: Groups that this process has played.
+        by_process: Groups that each process has played, in the order of their ranks.
         processes: All processes.
         is_usable: Returns whether enough of a group was measured.
         most: Maximum number of groups to train on; more may have been played.
     """
-    played, num_here = processes.all_gather(here), processes.all_gather([len(here)])
-    first = sum(num_here[: processes.rank])
+    played = [group for own in by_process for group in own]
+    first = sum(map(len, by_process[: processes.rank]))
+    last = first + len(by_process[processes.rank])
     places = [place for place, group in enumerate(played) if is_usable(group)][:most]
     return GatheredGroups(
         played,
         [played[place] for place in places],
-        [first <= place < first + len(here) for place in places],
+        [first <= place < last for place in places],
     )

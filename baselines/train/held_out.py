@@ -13,6 +13,7 @@ from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.paths import JOINT, each_that_can_be_spared
 from baselines.rollouts.runner import RolloutRunner
 from baselines.train.config import TrainConfig
+from baselines.train.engines.rollout_servers import RolloutServers
 from baselines.train.schedule import evaluates_before
 from baselines.train.seeding import Stream, Streams
 from ccpo_env import load_tasks
@@ -26,6 +27,7 @@ class HeldOutTasks:
         runner: Plays the tasks with the policies of the run.
         streams: Random streams of the run.
         processes: Process group of the run; each process plays its share of the tasks.
+        servers: Servers that sample in place of the policies; they are checked after each time.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class HeldOutTasks:
         runner: RolloutRunner,
         streams: Streams,
         processes: ProcessGroup,
+        servers: RolloutServers | None = None,
     ) -> None:
         self._config = config
         self._runner = runner
         self._streams = streams
         self._processes = processes
+        self._servers = servers
         held_out = load_tasks(config.tasks, split="test", shuffle_choices=config.shuffle_choices)
         self._tasks = streams.choose(held_out, config.num_eval_tasks, Stream.EVAL_TASKS, 0)
         self.initial: dict[str, Any] | None = None
@@ -65,6 +69,8 @@ class HeldOutTasks:
         )
         rng = self._streams.own(Stream.EVALUATION, draw)
         own = in_all(self._processes, lambda: play_all(self._runner, plan, rng=rng))
+        if self._servers:
+            self._servers.check()
         episodes = self._processes.all_gather(own)
         expect_measured(episodes, "the evaluation on held-out tasks")
         return Evaluation.of(episodes, verify=self._runner.verifier, seed=self._config.seed)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from baselines.common.errors import SIGNALLED, Terminated
-
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Signals of Ctrl-C, of schedulers, and of a closed terminal, on systems that have them."""
+from baselines.common.signals import ENDING, handled
 
 
 class StopRequest:
@@ -44,21 +41,12 @@ def stop_requests(on_request: Callable[[], None]) -> Iterator[StopRequest]:
     """
     request = StopRequest()
 
-    def stop(number: int, _frame: FrameType | None) -> None:
+    def stop(number: int) -> None:
         if request.number is not None:
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
         request.number = number
         on_request()
 
-    previous = {}
-    try:
-        for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
-            if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
-                previous[number] = signal.signal(number, stop)
-    except ValueError:  # not the main thread
-        pass
-    try:
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    with handled([signal.SIGINT, *heard], stop):
         yield request
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

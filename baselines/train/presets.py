@@ -5,6 +5,11 @@ in 8 updates, alternating roles every 10 steps. Its scripts for the second alloc
 the allocator: add --allocator self_evaluation. Its single-model baselines differ in sizes. Its PPO
 script needs a critic and is not included.
 
+They train full weights, with 16 bytes a parameter: 234 GB for two roles of 7 billion parameters,
+whole in every process or divided over those of ``--shard``. Their micro-batches were chosen for a
+trainer that never holds the logits of all tokens, and take 53 to 67 GB here: with a smaller
+``--micro-batch-tokens`` the update is the same. The page docs/scaling.md says what fits where.
+
 Source: repository bhai114/ccpo at commit ea50d3a, the shell scripts of its two current trees.
 """
 

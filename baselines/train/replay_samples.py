@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -135,7 +135,7 @@ class SampleMaker:
                     if roles[turn] in made:
                         weight = shares.get(episode.removed, team_weights[turn])
                         sample = self._sample(turn, completion, episode.gain, weight)
-                        made[roles[turn]].append(sample)
+                        made[roles[turn]].append(replace(sample, version=group.version))
         return made
 
     def _weights(self, size: int, episodes: Sequence[_Episode]) -> FloatArray:

@@ -14,6 +14,7 @@ from baselines.common.evaluation_file import (
 from baselines.common.files import storing, sync
 from baselines.common.jsonl import append_row, append_rows, keep_rows, read_rows
 from baselines.common.metrics import METRICS_FILE, MetricRow
+from baselines.common.processes import ProcessGroup
 from baselines.common.rollout_file import ROLLOUTS_FILE, RecordedGroup
 from baselines.common.stats import Proportion
 from baselines.common.types import FloatArray
@@ -24,6 +25,7 @@ from baselines.policies.checkpoints import (
     best_checkpoint,
     checkpoint_name,
     forget_best_after,
+    join_checkpoint,
     newest_checkpoint,
     newest_usable_checkpoint,
     record_best,
@@ -41,12 +43,13 @@ class RunFiles:
 
     Args:
         folder: The folder of the run.
-        is_writer: Whether this process writes. In distributed training only rank 0 does; in the
-            other processes the methods that write do nothing.
+        processes: Processes of the run. Only rank 0 writes; in the others the methods that write do
+            nothing, but for their part of sharded weights.
     """
 
-    def __init__(self, folder: Path, *, is_writer: bool) -> None:
-        self._is_writer = is_writer
+    def __init__(self, folder: Path, processes: ProcessGroup) -> None:
+        self._processes = processes
+        self._is_writer = processes.rank == 0
         self._checkpoints = folder / CHECKPOINTS
         self._metrics = folder / METRICS_FILE
         self._completions = folder / COMPLETIONS_FILE
@@ -151,6 +154,13 @@ class RunFiles:
             StorageError: If it cannot be written; earlier checkpoints are intact.
         """
         if not self._is_writer:
+            if self._processes.mesh is not None:
+                join_checkpoint(
+                    self._checkpoints,
+                    step=step,
+                    policies=policies.saved_policies(),
+                    updaters=policies.state_dict(),
+                )
             return
         # Resuming needs the rows up to the checkpoint, so they are flushed first.
         for path in (self._metrics, self._evaluations, self._rollouts):
@@ -180,12 +190,18 @@ class RunFiles:
             accuracy: Accuracy of the whole team; None if nothing was measured.
             save: Writes the checkpoint of this step; called only if it does not exist yet.
         """
-        if not self._is_writer or not step or accuracy is None:
+        if not step or accuracy is None:
             return
-        best = best_checkpoint(self._checkpoints)
-        if best is not None and accuracy.value <= best.accuracy.value:
-            return
-        newest = newest_checkpoint(self._checkpoints)
-        if newest is None or newest.name != checkpoint_name(step):
+        # Saving may need all processes, but the others may see an older state of the files.
+        (is_best, is_saved), *_ = self._processes.all_gather([self._best_and_saved(step, accuracy)])
+        if is_best and not is_saved:
             save()
-        record_best(self._checkpoints, step=step, accuracy=accuracy)
+        if is_best and self._is_writer:
+            record_best(self._checkpoints, step=step, accuracy=accuracy)
+
+    def _best_and_saved(self, step: int, accuracy: Proportion) -> tuple[bool, bool]:
+        """Return whether an accuracy is the best so far, and whether its checkpoint exists."""
+        best = best_checkpoint(self._checkpoints)
+        newest = newest_checkpoint(self._checkpoints)
+        is_saved = newest is not None and newest.name == checkpoint_name(step)
+        return best is None or accuracy.value > best.accuracy.value, is_saved

@@ -101,7 +101,7 @@ def training_samples(
     """
     all_weights = weights or [np.ones(own.shape[1]) for own in advantages]
     return [
-        _sample(completion, values[turn], float(weight[turn]))
+        _sample(completion, values[turn], float(weight[turn]), group.version)
         for group, own, weight in zip(groups, advantages, all_weights, strict=True)
         for rollout, values in zip(group.rollouts, own.tolist(), strict=True)
         for turn, completion in enumerate(rollout.sampled)
@@ -110,9 +110,9 @@ def training_samples(
 
 
 def _sample(
-    completion: Completion, advantage: float | list[float], weight: float
+    completion: Completion, advantage: float | list[float], weight: float, version: int | None
 ) -> TrainingSample:
     if isinstance(advantage, float):
-        return TrainingSample(completion, advantage, weight=weight)
+        return TrainingSample(completion, advantage, weight=weight, version=version)
     own = tuple(advantage[: len(completion.token_ids)])
-    return TrainingSample(completion, own, weight=weight)
+    return TrainingSample(completion, own, weight=weight, version=version)

@@ -162,8 +162,8 @@ class UpdateSettings:
     max_grad_norm: float = 1.0
     """Maximum gradient norm, for clipping."""
     micro_batch_tokens: int = 16384
-    """Tokens per forward and backward pass, including padding; with a plain Llama, a prefix shared
-    by completions counts once. Decrease it if memory runs out."""
+    """Tokens per forward and backward pass, including padding; with a Llama on the CPU, a prefix
+    shared by completions counts once. Decrease it if memory runs out."""
     num_epochs: int = 1
     """Number of passes over the completions of a step."""
     num_minibatches: int = 1

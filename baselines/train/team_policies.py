@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import TrainablePolicy
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.local.lora import LoraBase, LoraSettings
 from baselines.policies.local.quantized import check_trainable
+from baselines.policies.local.sharding import unsharded
+from baselines.policies.shard_files import SHARDS, read_shards
 from baselines.policies.team import TEAM, load_team
 from baselines.rollouts.groups import Group
 from baselines.train.config import PER_ROLE, TrainConfig
@@ -37,7 +41,8 @@ class TeamPolicies:
         trained: Roles that are trained.
         checkpoint: Folder to resume from, instead of the initial policies of the config.
         failure_dir: Folder for batches with a non-finite gradient.
-        processes: Data-parallel processes, each with its share of the samples.
+        processes: Data-parallel processes, each with its share of the samples, and with its shard
+            of all policies if it has a mesh.
 
     Raises:
         ValueError: If a setting names an unknown role, or shared weights are requested for
@@ -64,6 +69,9 @@ class TeamPolicies:
         self._bases: dict[str, LoraBase] = {}
         self.policies = self._load(roles, checkpoint)
         self.references = self._load_references(trained)
+        if processes.mesh is not None:
+            for base in self._bases.values():  # with all of their adapters
+                base.shard(processes.mesh)
         # Roles by the name of their policy: their own, or that of the team.
         self._owned = (
             {TEAM: tuple(trained)}
@@ -157,10 +165,24 @@ class TeamPolicies:
         """Return the state of the updaters, without the weights."""
         return {owner: updater.state_dict() for owner, updater in self._updaters.items()}
 
-    def load_state_dict(self, states: Mapping[str, Any]) -> None:
-        """Restore a state from `state_dict`."""
-        for owner, state in states.items():
+    def load_state_dict(self, states: Mapping[str, Any], folder: Path) -> None:
+        """Restore a state from `state_dict`, as `read_updaters` returns it from a checkpoint."""
+        read = read_shards(
+            folder / SHARDS, states, lambda owner, index: self._updaters[owner].parameters[index]
+        )
+        for owner, state in read.items():
             self._updaters[owner].load_state_dict(state)
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """Hold whole weights in each process for the time of the block, in which all may sample."""
+        if self._processes.mesh is None:
+            yield
+            return
+        with unsharded(policy.module for policy in self.policies.values()):
+            yield
+        for base in self._bases.values():
+            base.forget_active()
 
     def _load(self, roles: Sequence[Role], checkpoint: Path | None) -> dict[Role, TrainablePolicy]:
         config = self._config
@@ -172,6 +194,7 @@ class TeamPolicies:
             instead=None if checkpoint else config.role_policies,
             lora=LoraSettings(rank=config.lora_rank, seed=config.seed) if is_lora else None,
             bases=self._bases,
+            shard=self._shard,
         )
         if is_shared and len({id(policy) for policy in team.values()}) > 1:
             raise ValueError(
@@ -190,7 +213,21 @@ class TeamPolicies:
             own_copies=False,
             instead=self._config.role_policies,
             bases=self._bases,
+            shard=self._shard,
         )
+
+    @property
+    def _shard(self) -> Callable[[TrainablePolicy], None] | None:
+        """Shards a policy with weights of its own; None: each process holds them all."""
+        mesh = self._processes.mesh
+        if mesh is None:
+            return None
+
+        def shard(policy: TrainablePolicy) -> None:
+            assert isinstance(policy, HFPolicy)
+            policy.shard(mesh)
+
+        return shard
 
     def _micro_batch_tokens(self, role: Role) -> int:
         config = self._config

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,13 @@ from baselines.common.types import FloatArray
 from baselines.credit import GroupOutcomes
 from baselines.evaluate.evaluation import Evaluation
 from baselines.optimizers import OPTIMIZERS
-from baselines.policies.base import Policy, TrainablePolicy
-from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
-from baselines.policies.local.remote_code import remote_code
+from baselines.policies.base import TrainablePolicy
 from baselines.rollouts.costs import CostTracker
-from baselines.rollouts.groups import expect_measured
-from baselines.rollouts.plan import has_readers
-from baselines.rollouts.runner import RolloutRunner
-from baselines.rollouts.team_env import team_env, with_verifier
+from baselines.rollouts.team_env import with_verifier
 from baselines.train.checkpoint_times import CheckpointTimes
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
 from baselines.train.engines.rollout_servers import RolloutServers
-from baselines.train.gather import gather_groups, play_rounds
 from baselines.train.gc_tuning import infrequent_collections
 from baselines.train.held_out import HeldOutTasks, joint_accuracy
 from baselines.train.logging import step_metrics
@@ -39,16 +32,15 @@ from baselines.train.logging.safe_tracker import SafeTracker
 from baselines.train.logging.step_records import StepRecords
 from baselines.train.logging.step_times import StepTimes
 from baselines.train.logging.trackers import Tracker
-from baselines.train.replay_samples import SampleMaker, advantage_scale
-from baselines.train.resumed_config import check_same_config
-from baselines.train.retrospect import RETROSPECT, retrospect_of
+from baselines.train.playing import StepPlayer
+from baselines.train.retrospect import retrospect_of
+from baselines.train.rollouts_ahead import RolloutsAhead
 from baselines.train.run_files import RunFiles
-from baselines.train.samples import count_tokens, shaped_credit
-from baselines.train.schedule import Schedule, trained_roles
-from baselines.train.seeding import Stream, Streams
-from baselines.train.team_policies import TeamPolicies
+from baselines.train.saved_state import SavedState
+from baselines.train.seeding import Streams
+from baselines.train.step_credit import StepCredit
+from baselines.train.trained_team import TrainedTeam
 from ccpo_env import load_tasks
-from ccpo_env.types import Role
 
 
 class Trainer:
@@ -60,6 +52,7 @@ class Trainer:
         processes: Process group of the run; each process plays its share of the tasks of a step,
             and rank 0 writes the files.
         servers: Servers that sample the rollouts, in place of the policies in this process.
+        is_ahead: Whether they play each step during the update before it; see `RolloutsAhead`.
 
     Raises:
         ValueError: If the checkpoint to resume from has a different config or is corrupt.
@@ -72,72 +65,75 @@ class Trainer:
         *,
         processes: ProcessGroup = SINGLE_PROCESS,
         servers: RolloutServers | None = None,
+        is_ahead: bool = False,
     ) -> None:
         config.check()
         config.check_processes(processes.world_size)
         self._processes = processes
         self._servers = servers
         self._streams = Streams(config.seed, processes)
-        self._files = RunFiles(run_dir, is_writer=processes.rank == 0)
+        self._files = RunFiles(run_dir, processes)
         self.run_dir = run_dir
         self.steps_done = 0
         self._is_between_steps = True  # nothing that a checkpoint holds has changed since a step
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
-        self.notices: tuple[str, ...] = ()
         self._tasks = load_tasks(
             config.tasks, split="train", shuffle_choices=config.shuffle_choices
         )
         self.config = config = with_verifier(config, self._tasks)
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
-        env = team_env(config, self._tasks[:1])
-        roles = env.unwrapped.topology.roles
-        self._schedule = Schedule(
-            roles=trained_roles(roles, start=config.start_role, frozen=config.frozen_roles),
-            period=config.alternate_period,
-            order=config.role_order,
-            seed=config.seed,
-        )
         checkpoint = self._files.newest_checkpoint() if config.resume == "yes" else None
-        if checkpoint:
-            check_same_config(config.to_json(), checkpoint.contents["config"], checkpoint.folder)
-        with remote_code(trusted=config.trust_remote_code):
-            self._crew = TeamPolicies(
-                config,
-                self._optimizer,
-                roles=roles,
-                trained=self._schedule.roles,
-                checkpoint=checkpoint.folder if checkpoint else None,
-                failure_dir=run_dir,
-                processes=processes,
-            )
-        speakers: Mapping[Role, Policy] = self._crew.policies
-        if servers:
-            if checkpoint:
-                servers.load_state_dict(checkpoint.contents["state"].get("servers"))
-            speakers = servers.follow(self._crew.saved_policies(), roles)
-        sampling = {role: config.sampling(role) for role in roles}
-        self._runner = RolloutRunner(env, speakers, sampling)
-        self._turns = tuple(self._runner.role_of)  # their names
+        self.notices = checkpoint.notices if checkpoint else ()
+        team = TrainedTeam.load(
+            *(config, self._optimizer, self._tasks),
+            checkpoint=checkpoint,
+            run_dir=run_dir,
+            processes=processes,
+            servers=servers,
+        )
+        self._schedule, self._crew, self._runner = team.schedule, team.crew, team.runner
         self._roles = tuple(self._runner.role_of.values())  # of the turns
-        self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
-        self._held_out = HeldOutTasks(config, self._runner, self._streams, processes)
+        self._max_tokens = [*map(self._crew.max_tokens, self._roles)]
+        self._held_out = HeldOutTasks(config, self._runner, self._streams, processes, servers)
         self._credit = CreditStage(
             config, self._runner, self._optimizer, readers=self._crew.policies
         )
+        self._playing = self._crew.playing if not servers or self._credit.critic else nullcontext
         self._retrospect = retrospect_of(config, self._tasks, self._runner, self._streams)
         centres = self._optimizer.centres_on_group
         self._warnings = RunWarnings(
             DegeneracyWatch(config.allocator, config.optimizer, centres, self.agents[:-1])
         )
+        self._player = StepPlayer(
+            *(config, self._tasks),
+            credit=self._credit,
+            schedule=self._schedule,
+            streams=self._streams,
+            processes=processes,
+            servers=servers,
+        )
+        self._ahead: RolloutsAhead | None = None
+        if servers and is_ahead:
+            self._ahead = RolloutsAhead(self._player, servers, processes, last_step=config.steps)
+        self._saved = SavedState(
+            *(config, self._files, self._crew),
+            credit=self._credit,
+            held_out=self._held_out,
+            warnings=self._warnings,
+            retrospect=self._retrospect,
+            ahead=self._ahead,
+            servers=servers,
+        )
         if config.resume == "yes":
             with as_written(run_dir):
                 if checkpoint:
-                    self._resume(checkpoint)
+                    self._tokens = self._saved.load(checkpoint)
+                    self.steps_done = len(self._tokens)
                 self._files.drop_after(self.steps_done)
         self._records = StepRecords(
             *(config, run_dir),
             optimizer=self._optimizer,
-            turns=self._turns,
+            turns=tuple(self._runner.role_of),
             steps_done=self.steps_done,
         )
 
@@ -191,9 +187,8 @@ class Trainer:
                 if times.is_due(self.steps_done):
                     saved_at = self._save()
                     times.saved()
-            at_end = self._warnings.at_end(self.steps_done)
-            if at_end is not None:
-                on_warning(at_end)
+            for warning in self._warnings.at_end(self.steps_done):
+                on_warning(warning)
         if saved_at < self.steps_done:
             self._save()
         if self.steps_done < config.steps:
@@ -206,8 +201,6 @@ class Trainer:
         The policies are kept if they are the best so far.
         """
         evaluation = self.evaluate(draw=draw)
-        if self._servers:
-            self._servers.check()
         self._files.append_evaluation(
             recorded(evaluation, step=self.steps_done, tokens=self.tokens_done)
         )
@@ -216,7 +209,10 @@ class Trainer:
 
     def evaluate(self, *, draw: int = 0) -> Evaluation:
         """Evaluate the policies on the held-out tasks; see `HeldOutTasks.evaluate`."""
-        return self._held_out.evaluate(draw=draw)
+        if self._ahead:
+            self._ahead.transfer(self.steps_done)
+        with self._playing():
+            return self._held_out.evaluate(draw=draw)
 
     def credit_of(self, outcomes: GroupOutcomes) -> FloatArray | None:
         """Return the credit of a group, (G, A) or (G, T); None if it needs more than one."""
@@ -249,63 +245,41 @@ class Trainer:
     def _step(self, step: int) -> step_metrics.Metrics:
         self._is_between_steps = True
         evaluation = self._evaluate_before(step)
-        active, agents, optimizer = self._schedule.active(step), self.agents, self._credit.optimizer
-        topology, times, costs = self._runner.topology, StepTimes(), CostTracker()
+        active, times, costs = self._schedule.active(step), StepTimes(), CostTracker()
 
         judged = self._retrospect.step(self._crew, costs) if self._retrospect else {}
         self._is_between_steps = judged.get("retrospect/reward") is None
         if judged and self._servers:
             self._servers.sync()
-        size, is_usable = self.config.tasks_per_step, self._credit.is_usable
-        num_tasks = size * (1 + self.config.resample_rounds)
-        tasks = self._streams.choose(self._tasks, num_tasks, Stream.TASKS, step)
-        rng = self._streams.own(Stream.ROLLOUTS, step)
-        play = partial(self._credit.play, active=active, rng=rng, costs=costs)
-        here = play_rounds(tasks, play, self._processes, is_usable=is_usable, size=size)
+        with self._playing():
+            rollouts = self._ahead.of(step) if self._ahead else self._player.play(step, costs)
         times.end("play")
 
-        if self._servers:
-            self._servers.check()
-        groups = gather_groups(here, self._processes, is_usable=is_usable, most=size)
-        expect_measured(groups.played, f"step {step}")
+        groups = self._player.join(rollouts, step)
         self._is_between_steps = False
-        costs = CostTracker.total(self._processes.all_gather([costs]))
-        outcomes = self._credit.outcomes(groups.usable)
-        credit = self._credit.credit(outcomes, active)
-        shaped = shaped_credit(optimizer, credit, groups.usable, self._max_tokens)
-        counts = count_tokens(groups.usable, len(self._turns)) if optimizer.whitens else None
-        advantages = optimizer.advantage(shaped, counts)
+        found = StepCredit.of(groups, active, self._runner, self._credit, self._max_tokens)
         times.end("credit")
 
-        on_tokens = self._crew.token_advantages(groups.usable, shaped, self._roles)
-        if self.config.train_on == "all" and groups.usable:
-            scale = advantage_scale(optimizer, shaped, advantages, counts)
-            makes = SampleMaker(topology, scale, optimizer, self._max_tokens)
-            samples = makes.samples(groups.here(groups.usable), groups.here(advantages), active)
-        else:
-            samples = groups.training_samples(on_tokens or advantages, active, self._roles)
-        updates = self._crew.update(active, samples)
+        updates = self._crew.update(active, found.samples(self._crew, self.config.train_on))
         if self._retrospect:
-            self._retrospect.remember(groups.usable, advantages, active, self._roles)
+            self._retrospect.remember(groups.usable, found.advantages, active, self._roles)
         if self._servers:
-            self._servers.sync()
-        self._credit.remember(outcomes, self._crew.updated_roles(active), credit=shaped)
+            self._servers.write() if self._ahead else self._servers.sync()
+        updated = self._crew.updated_roles(active)
+        self._credit.remember(found.outcomes, updated, credit=found.shaped)
         times.end("update")
 
-        self._records.add(*(step, groups.usable, outcomes, credit, advantages), num_tokens=counts)
+        self._records.add(step, found)
         why_unusable = map(self._credit.why_unusable, groups.played)
+        empty_steps = self._warnings.add_groups(step, why_unusable)
         row = {
             "step": step,
-            **step_metrics.rollout_metrics(groups.played, len(groups.usable), agents),
-            "rollout/empty_steps": self._warnings.add_groups(step, why_unusable),
-            **step_metrics.credit_metrics(outcomes, credit, advantages, agents, optimizer, counts),
-            **step_metrics.rating_metrics(outcomes, agents),
-            **step_metrics.critic_metrics(self._credit.critic, self._turns, agents),
-            **step_metrics.influence_metrics(outcomes, agents, has_readers(topology)),
+            **found.metrics(self._credit, empty_steps=empty_steps),
             **updates,
             **judged,
-            **step_metrics.cost_metrics(costs),
-            **times.metrics(costs),
+            **step_metrics.cost_metrics(rollouts.costs),
+            **times.metrics(rollouts.costs),
+            **(times.ahead_metrics(rollouts, step) if self._ahead else {}),
             **evaluation,
         }
         self._warnings.add_metrics(row)
@@ -319,36 +293,8 @@ class Trainer:
             self._held_out.initial = evaluation.to_json()
         return evaluation.metrics()
 
-    def _resume(self, checkpoint: UsableCheckpoint) -> None:
-        contents = checkpoint.contents
-        states = read_updaters(checkpoint.folder)
-        if self._retrospect:
-            self._retrospect.load_state_dict(states.pop(RETROSPECT))
-        self._crew.load_state_dict(states)
-        self.steps_done = contents["config"]["steps_done"]
-        self.notices = checkpoint.notices
-        self._tokens = self._files.prepare_resume(self.steps_done)
-        self._held_out.initial = contents["state"]["initial"]
-        self._warnings.load_json(contents["state"])
-        self._credit.load_json(contents["state"]["credit"])
-        if self._credit.critic:
-            self._credit.critic.load_arrays(read_arrays(checkpoint.folder))
-
     def _save(self) -> int:
-        state = {
-            "initial": self._held_out.initial,
-            **self._warnings.to_json(),
-            "credit": self._credit.to_json(),
-            "servers": self._servers.state_dict() if self._servers else None,
-        }
-        critic, records = self._credit.critic, self._records
-        self._files.save(
-            self.steps_done,
-            self.config,
-            self._crew,
-            records.credited,
-            state,
-            arrays=critic.to_arrays() if critic else {},
-            retrospect=self._retrospect,
-        )
+        if self._ahead:
+            self._ahead.settle()
+        self._saved.save(self.steps_done, self._records.credited)
         return self.steps_done

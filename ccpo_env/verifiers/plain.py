@@ -34,9 +34,36 @@ _STYLE = re.compile(
     r"</?(?:b|strong|i|em|u|p|span|mark|code|font|center|div|big|sup|sub|h[1-6]|li|ul|ol)"
     r"(?:\s[^<>]{0,80})?>|</(?:s|del|strike)>|<\|[^|<>\n]{1,40}\|>|<end_of_turn>|<eos>|"
     r"\\(?:text|math|mbox|hbox|operatorname|textstyle|displaystyle|bf|rm|it|sf|tt|large|Large|huge|"
-    r"fbox|underline|emph|tag|color|left|right|big)[A-Za-z]*\*?(?![A-Za-z])|\\[()\[\]]|\$|~~",
+    r"fbox|underline|emph|tag|color|left|right|big)[A-Za-z]*\*?(?![A-Za-z])|\\[()\[\]]|\$|~~|"
+    r"\\(?=(?:log|ln|exp|sin|cos|tan|lim|max|min)(?![A-Za-z]))",
     re.IGNORECASE,
 )
+_GREEK = dict(
+    zip(
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "theta",
+            "lambda",
+            "mu",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "phi",
+            "omega",
+            "Delta",
+        ],
+        "αβγδεθλμπρστφωΔ",
+        strict=True,
+    )
+)
+_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}|(\d)(\d))")
+_TIMES = re.compile(r"\\(?:cdot|times)(?![A-Za-z])")
+_GREEK_NAME = re.compile(rf"\\({'|'.join(_GREEK)})(?![A-Za-z])\s?")
 _COLOR = re.compile(r"\\(?:text)?color\s*\{[^{}]{0,30}\}")
 _AND = re.compile(r"\\(?:land|wedge|cap|cup|lor|vee)(?![A-Za-z])")
 _SPACE = re.compile(
@@ -45,9 +72,15 @@ _SPACE = re.compile(
 _BREAK = re.compile(r"<br\s?/?>|\\\\|\\n(?![A-Za-z])", re.IGNORECASE)
 _BLANKS = re.compile(r"[^\S\n]{2,}")
 _BLANK_LINES = re.compile(r"\n\s*\n")
-_RUN = re.compile(r"([^\w\s])\1{4,}")
+_RUN = re.compile(r"([^\w\s]|_)\1{4,}")
 _COMPLEMENT = re.compile(r"(?<![\w.:)}])~(?=[A-Z](?![A-Za-z]))")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+
+
+def _quotient(found: re.Match[str]) -> str:
+    """Return a fraction in one line, with brackets around what is more than a number or a name."""
+    parts = [part.strip() for part in found.groups() if part is not None]
+    return "/".join(part if part.isalnum() else f"({part})" for part in parts)
 
 
 def plain(text: str) -> str:
@@ -63,6 +96,8 @@ def plain(text: str) -> str:
         found = found.translate(_SIGNS)
     if "\\" in found or "<" in found or "~" in found or "&" in found or "$" in found:
         found = _STRUCK.sub(" not ", found)
+        found = _GREEK_NAME.sub(lambda own: _GREEK[own[1]], found)
+        found = _TIMES.sub("×", _FRACTION.sub(_quotient, found))
         found = _AND.sub(" and ", found)
         found = _BREAK.sub("\n", found)
         found = _STYLE.sub("", _COLOR.sub("", found))

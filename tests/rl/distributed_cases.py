@@ -1,9 +1,12 @@
-"""Updates that must be equal with one and with several processes; as a module, one of several."""
+"""Updates that must be equal with one and with several processes, also with sharded weights.
+
+As a module, one of several processes.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -11,12 +14,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.device_mesh import DeviceMesh
 
 from baselines.common.processes import SINGLE_PROCESS, ProcessGroup, connect, disconnect
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.base import Completion, Prompt, Sampling, TrainablePolicy
+from baselines.policies.checkpoints import (
+    join_checkpoint,
+    newest_checkpoint,
+    read_updaters,
+    save_checkpoint,
+)
+from baselines.policies.local.hf import HFPolicy
 from baselines.policies.local.lora import LoraBase, LoraSettings
+from baselines.policies.local.sharding import is_shard, whole
 from baselines.policies.registry import load_policy
+from baselines.policies.shard_files import SHARDS, read_shards
+from baselines.policies.team import load_team
 from baselines.train.update.batching import TrainingSample
 from baselines.train.update.options import UpdateOptions
 from baselines.train.update.updater import Updater
@@ -27,12 +41,12 @@ ROLES = ("thinker", "solver")
 
 
 def halves(samples: Sequence[TrainingSample], processes: ProcessGroup) -> list[TrainingSample]:
-    """Give the first four samples to rank 0: shares of different sizes."""
-    return (
-        list(samples)
-        if processes.world_size == 1
-        else list(samples[:4] if processes.rank == 0 else samples[4:])
-    )
+    """Give the first four samples to rank 0, and deal the others out: shares of different sizes."""
+    if processes.world_size == 1:
+        return list(samples)
+    if processes.rank == 0:
+        return list(samples[:4])
+    return list(samples[4:][processes.rank - 1 :: processes.world_size - 1])
 
 
 def all_to_the_first(
@@ -53,6 +67,8 @@ class Case:
     needs_reference: bool = False
     weigh_all: bool = True
     is_poisoned: bool = False
+    shards: tuple[bool, ...] = (False,)
+    """Whether the weights are sharded, in each of its runs in two processes."""
 
     @property
     def moves(self) -> bool:
@@ -63,24 +79,40 @@ class Case:
 CASES = {
     "separate": Case(),
     "lora": Case(weights="lora"),
-    "float32": Case(dtype=torch.float32),
+    "float32": Case(dtype=torch.float32, shards=(False, True)),
     "sequence_ratio": Case(optimizer="gspo"),
     "mean_of_completions": Case(optimizer="rloo"),
-    "minibatches": Case(options={"num_epochs": 2, "num_minibatches": 3, "shuffle_seed": 5}),
+    "minibatches": Case(
+        options={"num_epochs": 2, "num_minibatches": 3, "shuffle_seed": 5}, shards=(False, True)
+    ),
     "recomputed": Case(options={"old_logprobs": "recompute", "tis_cap": 1.5}),
     "one_process_without_rows": Case(share=all_to_the_first, options={"weight_decay": 0.1}),
     "nothing_to_learn": Case(weigh_all=False),
     "reference": Case(needs_reference=True),
     # The last sample, on rank 1 only: no process may update.
-    "not_finite": Case(is_poisoned=True, options={"on_nonfinite": "skip"}),
+    "not_finite": Case(is_poisoned=True, options={"on_nonfinite": "skip"}, shards=(False, True)),
+    "float32_lora": Case(weights="lora", dtype=torch.float32, shards=(True,)),
+    # All that computes forward passes, in a process without samples.
+    "together": Case(
+        optimizer="gspo",
+        share=all_to_the_first,
+        options={"old_logprobs": "recompute", "gradient_checkpointing": True},
+        needs_reference=True,
+        shards=(True,),
+    ),
 }
+RESUMED = ("float32", "float32_lora")
+"""Cases that are also saved with sharded weights, one step before the end."""
 
 
-def policies_of(case: Case) -> dict[str, TrainablePolicy]:
+def policies_of(case: Case, mesh: DeviceMesh | None = None) -> dict[str, TrainablePolicy]:
     if case.weights == "separate":
         policies: dict[str, TrainablePolicy] = {role: load_policy("tiny") for role in ROLES}
         for policy in policies.values():
             policy.module.to(case.dtype)
+            if mesh is not None:
+                assert isinstance(policy, HFPolicy)
+                policy.shard(mesh)
         return policies
     start = load_policy("tiny")
     start.module.to(case.dtype)
@@ -88,6 +120,8 @@ def policies_of(case: Case) -> dict[str, TrainablePolicy]:
     added = {role: base.add(role, LoraSettings(rank=2, seed=3)) for role in ROLES}
     for policy in added.values():
         policy.module.to(case.dtype)
+    if mesh is not None:
+        base.shard(mesh)
     return dict(added)
 
 
@@ -121,45 +155,119 @@ def rows_of(case: Case, seed: int) -> list[TrainingSample]:
     return samples
 
 
-def run(name: str, processes: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
-    """Run the updates of a case; return weights and metrics by role."""
-    case = CASES[name]
-    optimizer = OPTIMIZERS[case.optimizer]
-    if case.needs_reference:
-        optimizer = optimizer.with_hyperparameters(kl_weight=0.1)
-    found: dict[str, Any] = {}
-    policies = policies_of(case)
-    references = policies_of(case) if case.needs_reference else {}
-    updaters = {
-        role: Updater(
-            policy,
-            optimizer,
-            learning_rate=1e-4,
-            warmup_steps=0,
-            max_grad_norm=0.5,
-            micro_batch_tokens=60,
-            options=UpdateOptions(**case.options),
-            reference=references.get(role),
-            processes=processes,
+@dataclass
+class Team:
+    """The policies of a case with their updaters."""
+
+    case: Case
+    processes: ProcessGroup
+    policies: dict[str, TrainablePolicy]
+    updaters: dict[str, Updater]
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        case: Case,
+        processes: ProcessGroup,
+        policies: dict[str, TrainablePolicy] | None = None,
+    ) -> Team:
+        optimizer = OPTIMIZERS[case.optimizer]
+        if case.needs_reference:
+            optimizer = optimizer.with_hyperparameters(kl_weight=0.1)
+        policies = policies or policies_of(case, processes.mesh)
+        references = policies_of(case, processes.mesh) if case.needs_reference else {}
+        updaters = {
+            role: Updater(
+                policy,
+                optimizer,
+                learning_rate=1e-4,
+                warmup_steps=0,
+                max_grad_norm=0.5,
+                micro_batch_tokens=60,
+                options=UpdateOptions(**case.options),
+                reference=references.get(role),
+                processes=processes,
+            )
+            for role, policy in policies.items()
+        }
+        return cls(case, processes, policies, updaters)
+
+    def take(self, steps: Iterable[int]) -> None:
+        """Take some steps, numbered from 0."""
+        for step in steps:
+            for number, role in enumerate(ROLES):
+                own = self.case.share(rows_of(self.case, 10 * step + number), self.processes)
+                self.metrics[role] = self.updaters[role].update(own)
+
+    def found(self) -> dict[str, Any]:
+        """Weights and metrics of the last step by role."""
+        found = {f"{role}/metrics": own for role, own in self.metrics.items()}
+        for role, policy in self.policies.items():
+            trained = [p for p in policy.module.parameters() if p.requires_grad]
+            assert all(is_shard(p) == (self.processes.mesh is not None) for p in trained)
+            found[f"{role}/weights"] = torch.cat([whole(p.detach()).flatten() for p in trained])
+        return found
+
+    def save(self, root: Path, step: int) -> None:
+        """Write a checkpoint, as a run does."""
+        states = {role: updater.state_dict() for role, updater in self.updaters.items()}
+        given: dict[str, Any] = {"step": step, "policies": self.policies, "updaters": states}
+        if self.processes.rank == 0:
+            save_checkpoint(root, config={}, state={}, **given)
+        else:
+            join_checkpoint(root, **given)
+
+    @classmethod
+    def load(cls, case: Case, processes: ProcessGroup, root: Path) -> Team:
+        """Load the newest checkpoint, as a run does."""
+        folder, mesh, bases = newest_checkpoint(root), processes.mesh, dict[str, LoraBase]()
+        assert folder is not None
+        policies = load_team(
+            str(folder),
+            ROLES,
+            own_copies=True,
+            lora=LoraSettings(rank=2) if case.weights == "lora" else None,
+            bases=bases,
+            shard=None if mesh is None else lambda policy: policy.shard(mesh),
         )
-        for role, policy in policies.items()
-    }
-    for step in range(NUM_STEPS):
-        for number, role in enumerate(ROLES):
-            samples = rows_of(case, 10 * step + number)
-            found[f"{role}/metrics"] = updaters[role].update(case.share(samples, processes))
-    for role, policy in policies.items():
-        trained = [p for p in policy.module.parameters() if p.requires_grad]
-        found[f"{role}/weights"] = torch.cat([p.detach().flatten() for p in trained])
-    return found
+        for base in bases.values() if mesh is not None else ():
+            base.shard(mesh)
+        team = cls.of(case, processes, policies)
+        like = lambda role, index: team.updaters[role].parameters[index]  # noqa: E731
+        states = read_shards(folder / SHARDS, read_updaters(folder), like)
+        for role, state in states.items():
+            team.updaters[role].load_state_dict(state)
+        return team
+
+
+def run(
+    name: str, processes: ProcessGroup = SINGLE_PROCESS, *, save_in: Path | None = None
+) -> dict[str, Any]:
+    """Run the updates of a case; return weights and metrics by role.
+
+    Args:
+        name: Name of the case.
+        processes: The processes.
+        save_in: Folder for a checkpoint before the last step; None: none is written.
+    """
+    team = Team.of(CASES[name], processes)
+    team.take(range(NUM_STEPS - 1))
+    if save_in is not None:
+        team.save(save_in, NUM_STEPS - 1)
+    team.take([NUM_STEPS - 1])
+    return team.found()
 
 
 def main() -> None:
     """Run all cases in one of the processes started by a launcher."""
     num_processes, folder = int(sys.argv[1]), Path(sys.argv[2])
-    processes = connect(num_processes)
-    for name in CASES:
-        torch.save(run(name, processes), folder / f"{name}.{processes.rank}.pt")
+    for shard in (False, True):
+        processes = connect(num_processes, shard=shard)
+        for name in (name for name, case in CASES.items() if shard in case.shards):
+            save_in = folder / name if shard and name in RESUMED else None
+            found = run(name, processes, save_in=save_in)
+            torch.save(found, folder / f"{name}.{shard}.{processes.rank}.pt")
     disconnect(processes)
 
 

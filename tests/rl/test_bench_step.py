@@ -10,8 +10,9 @@ import torch
 
 from baselines.bench import environment_speed, other_trainers, sampler_speed, step
 from baselines.bench.benchmarks_page import HEAD, Finding, cpu_model, write_section
-from baselines.bench.other_trainers import OTHER_TRAINERS, OtherTrainer, TokenCount
+from baselines.bench.other_trainers import OTHER_TRAINERS, OtherTrainer
 from baselines.bench.stepwise import TINY_STEP, OurLoop, StepwiseLoop, closed_at_the_end
+from baselines.bench.trl_step import TokenCount
 from tests.rl.teams import quietly
 
 LITTLE = replace(TINY_STEP, tasks_per_step=2, group_size=2, max_tokens=4)

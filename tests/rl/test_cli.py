@@ -110,9 +110,9 @@ def test_train_writes_the_metrics_that_are_described_and_no_others(finished):
         words = stands_for.get(placeholder, ("",))
         described |= {name.replace(placeholder, word) if placeholder else name for word in words}
     optional = {name for name in described if name.startswith("retrospect/")} | {
-        "cost/tokens_probe"
+        *("cost/tokens_probe", "rollout/staleness", "time/rollouts_s", "time/wait_s")
     }
-    assert names == described - optional  # with --retrospect only
+    assert names == described - optional  # with --retrospect or --rollouts-ahead only
 
 
 def test_train_evaluates_before_the_first_and_after_the_last_update(finished):

@@ -13,6 +13,8 @@ from baselines.common.evaluation_file import read_evaluations
 from baselines.common.processes import SINGLE_PROCESS, own_share
 from baselines.policies.checkpoints import read_arrays
 from baselines.policies.registry import load_policy
+from baselines.policies.shard_files import SHARDS
+from baselines.policies.team import load_team
 from baselines.rollouts.costs import CostTracker
 from baselines.train.config import TrainConfig
 from baselines.train.critic.value_model import DECAY
@@ -57,15 +59,15 @@ def by_launcher(module, *arguments, num_processes):
 
 
 LAUNCHER = pytest.param(
-    by_launcher,
+    *(by_launcher, ()),
     marks=pytest.mark.skipif(
         "CCPO_SLOW" not in os.environ, reason="three interpreters with torch; set CCPO_SLOW=1"
     ),
 )
 
 
-@pytest.mark.parametrize("start", [launch_warm, LAUNCHER])
-def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start):
+@pytest.mark.parametrize(("start", "shard"), [(launch_warm, ("--shard",)), LAUNCHER])
+def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start, shard):
     out_dir, folder = tmp_path / "run", tmp_path / "served"
     for role in ROLES:
         save_untied(load_policy("tiny"), folder / role)
@@ -75,7 +77,7 @@ def test_two_trainers_and_two_servers_train_a_team(tasks, tmp_path, start):
             f"{role}={server.spec(**options)}"
             for role, server in zip(ROLES, (thinker, solver), strict=True)
         ]
-        ours = ("--num-processes", 2, "--rollouts", *rollouts, "--rollout-folder", folder)
+        ours = ("--num-processes", 2, *shard, "--rollouts", *rollouts, "--rollout-folder", folder)
         common = (*ours, *flags(tasks, out_dir))
         for done in start("baselines.train.engines", *common, num_processes=2):
             assert done.returncode == 0, done.stderr
@@ -118,6 +120,40 @@ def test_two_processes_go_on_with_the_run_of_one(tasks, tmp_path):
     assert [own.step for own in found] == [0, 2]
     assert [len(own.rates()) for own in found] == [3, 3]
     assert found[1].tokens == sum(row["cost/tokens_generated"] for row in rows)
+
+
+THREE = pytest.param(
+    3, marks=pytest.mark.skipif("CCPO_SLOW" not in os.environ, reason="three more processes")
+)
+
+
+@pytest.mark.parametrize("num_processes", [1, THREE])
+def test_another_number_of_processes_goes_on_with_sharded_weights(tasks, tmp_path, num_processes):
+    out_dir = tmp_path / "run"
+    given = (*flags(tasks, out_dir, num_steps=1), "--weights", "lora", "--lora-rank", 2)
+    ranks = launch_warm(
+        "baselines.train.engines", "--num-processes", 2, "--shard", *given, num_processes=2
+    )
+    assert [rank.returncode for rank in ranks] == [0, 0], ranks[0].stderr + ranks[1].stderr
+    first = out_dir / "checkpoints" / "step_000001"
+    assert len(list((first / SHARDS).glob("*.distcp"))) == 2
+    for role in ROLES:  # gathered from both
+        saved = load_file(first / role / "adapter_model.safetensors")
+        exported = load_file(out_dir / "model" / role / "adapter_model.safetensors")
+        assert all(torch.equal(saved[name], exported[name]) for name in saved)
+        assert any(tensor.any() for name, tensor in saved.items() if "lora_B" in name)
+    given = (*flags(tasks, out_dir), "--weights", "lora", "--lora-rank", 2, "--resume")
+    if num_processes == 1:
+        assert quietly(command.main, *given)[0] == 0
+    else:
+        given = ("--num-processes", 3, "--shard", *given)
+        ranks = launch_warm("baselines.train.engines", *given, num_processes=3)
+        assert [rank.returncode for rank in ranks] == [0] * 3, ranks[0].stderr
+    rows = metrics_of(out_dir)
+    assert [row["step"] for row in rows] == [1, 2]
+    assert rows[1]["update/solver/grad_snr"] is not None  # compared with the gathered one before
+    assert all(row["update/solver/mismatch_max"] < 1e-4 for row in rows)
+    assert len(load_team(str(out_dir), ROLES, own_copies=False)) == 2
 
 
 def test_two_processes_fit_one_critic(tasks, tmp_path):
@@ -171,6 +207,8 @@ def test_command_says_what_is_wrong_in_one_sentence(given, message, capsys):
 
 class Rank:
     """One of several processes that never talks to the others."""
+
+    mesh = None
 
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.world_size = rank, size

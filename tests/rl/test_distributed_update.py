@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 
 import pytest
 import torch
@@ -12,21 +13,38 @@ from baselines.common import processes as processes_module
 from baselines.common.processes import SINGLE_PROCESS, connect
 from baselines.optimizers import OPTIMIZERS
 from baselines.policies.registry import load_policy
+from baselines.policies.shard_files import SHARDS
 from baselines.train.update.updater import Updater
-from tests.rl.distributed_cases import CASES, ROLES, rows_of, run
+from tests.rl.distributed_cases import CASES, NUM_STEPS, RESUMED, ROLES, Team, rows_of, run
 from tests.rl.launching import run_python
 from tests.rl.warm import launch_warm
 
 pytestmark = pytest.mark.first
+RUNS = [(name, shard) for name, case in CASES.items() for shard in case.shards]
 
 
 @pytest.fixture(scope="module")
-def in_two(tmp_path_factory):
-    """What two processes made of every case, by case and rank."""
+def folder(tmp_path_factory):
+    """What two processes have written."""
     folder = tmp_path_factory.mktemp("two")
     for done in launch_warm("tests.rl.distributed_cases", 2, folder, num_processes=2):
         assert done.returncode == 0, done.stderr
-    return {name: [torch.load(folder / f"{name}.{rank}.pt") for rank in range(2)] for name in CASES}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def in_two(folder):
+    """What two processes made of every case, by case, whether it was sharded, and rank."""
+    return {
+        (name, shard): [torch.load(folder / f"{name}.{shard}.{rank}.pt") for rank in range(2)]
+        for name, shard in RUNS
+    }
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """What one process makes of a case, computed once."""
+    return cache(run)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +53,9 @@ def start():
     return torch.cat([p.detach().flatten() for p in load_policy("tiny").module.parameters()])
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_two_processes_take_the_steps_of_one(in_two, name, start):
-    alone, (first, second) = run(name), in_two[name]
+@pytest.mark.parametrize(("name", "shard"), RUNS)
+def test_two_processes_take_the_steps_of_one(in_two, alone, name, shard, start):
+    alone, (first, second) = alone(name), in_two[name, shard]
     for role in ROLES:
         expected, found = alone[f"{role}/weights"], first[f"{role}/weights"]
         assert (expected.norm() > 0).item()
@@ -50,19 +68,34 @@ def test_two_processes_take_the_steps_of_one(in_two, name, start):
             has_moved = not torch.equal(found.float(), start)
             assert has_moved == CASES[name].moves
         metrics = alone[f"{role}/metrics"]
+        rel = 1e-4 if CASES[name].dtype == torch.float64 else 1e-3
         assert first[f"{role}/metrics"] == second[f"{role}/metrics"]
-        assert first[f"{role}/metrics"] == pytest.approx(metrics, rel=1e-4, abs=1e-6)
+        assert first[f"{role}/metrics"] == pytest.approx(metrics, rel=rel, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_one_process_goes_on_with_the_shards_of_two(folder, alone, name):
+    assert len(list((folder / name).glob(f"*/{SHARDS}/*.distcp"))) == 2
+    team = Team.load(CASES[name], SINGLE_PROCESS, folder / name)
+    team.take([NUM_STEPS - 1])
+    expected, found = alone(name), team.found()
+    for role in ROLES:
+        difference = found[f"{role}/weights"] - expected[f"{role}/weights"]
+        assert difference.norm() / expected[f"{role}/weights"].norm() < 1e-6
+        assert found[f"{role}/metrics"] == pytest.approx(
+            expected[f"{role}/metrics"], rel=1e-3, abs=1e-6
+        )
 
 
 def test_two_roles_learn_different_things(in_two):
-    thinker, solver = (in_two["lora"][0][f"{role}/weights"] for role in ROLES)
+    thinker, solver = (in_two["lora", False][0][f"{role}/weights"] for role in ROLES)
     assert not torch.equal(thinker, solver)
 
 
 class Failed:
     """Another process, whose loss was not finite."""
 
-    rank, size = 0, 2
+    rank, size, mesh = 0, 2, None
 
     def all_gather(self, values):
         is_outcome = values and isinstance(values[0], tuple) and len(values[0]) == 3
@@ -118,7 +151,7 @@ def test_connect_refuses_a_launcher_that_was_told_to_shard(monkeypatch, variable
     # With --use_fsdp and no GPU, accelerate copies all weights or starts runs that never meet.
     monkeypatch.setenv("WORLD_SIZE", str(num_processes))
     monkeypatch.setenv(variable, "true")
-    message = f"every process must hold all weights, got {variable}.*leave out --use_"
+    message = f"must leave the sharding of weights to --shard, got {variable} .*leave out --use_"
     with pytest.raises(ValueError, match=message):
         connect(num_processes)
 

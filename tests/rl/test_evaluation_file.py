@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from baselines.common.evaluation_file import (
     read_evaluations,
 )
 from baselines.common.jsonl import read_rows
+from baselines.common.processes import SINGLE_PROCESS
 from baselines.evaluate.evaluation import Evaluation
 from baselines.evaluate.paths import JOINT
 from baselines.train.logging.evaluation_record import recorded
@@ -140,7 +142,7 @@ def test_an_evaluation_is_recorded_task_by_task_on_every_path():
 
 
 def test_resuming_drops_the_evaluations_that_are_measured_again(tmp_path):
-    files = RunFiles(tmp_path, is_writer=True)
+    files = RunFiles(tmp_path, SINGLE_PROCESS)
     (tmp_path / "metrics.jsonl").touch()
     own = BenchmarkOutcomes(("a",), {"joint": np.array([[1.0]])})
     for step in (0, 5, 10, 15):
@@ -151,7 +153,8 @@ def test_resuming_drops_the_evaluations_that_are_measured_again(tmp_path):
 
 def test_only_the_writing_process_writes(tmp_path):
     own = BenchmarkOutcomes(("a",), {"joint": np.array([[1.0]])})
-    RunFiles(tmp_path, is_writer=False).append_evaluation(RecordedEvaluation(0, 0, {"x": own}))
+    second = SimpleNamespace(rank=1)
+    RunFiles(tmp_path, second).append_evaluation(RecordedEvaluation(0, 0, {"x": own}))
     assert not list(tmp_path.iterdir())
     append_evaluation(tmp_path / EVALUATIONS_FILE, RecordedEvaluation(0, 0, {"x": own}))
     assert len(read_evaluations(tmp_path)) == 1

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines.common.rollout_file import MIN_CHARS
 from baselines.evaluate import transcripts_page
 from baselines.evaluate.episodes import Episode
 from baselines.evaluate.paths import JOINT, TeamPath
@@ -222,7 +223,7 @@ def test_a_page_that_would_be_too_large_shortens_the_longest_texts_and_says_so(m
     episodes = pairs(*[("correct", "wrong")] * 4, text="a" + 4000 * "b" + "c")
     assert longest_shown(episodes) is None
     assert "shortened" not in page_of(episodes)
-    monkeypatch.setattr(transcripts_page, "MAX_CHARS", 10_000)
+    monkeypatch.setattr(transcripts_page, "PAGE_CHARS", 10_000)
     page = page_of(episodes, notes=["95 %"])
     assert "95 %" in page
     longest = longest_shown(episodes)
@@ -230,5 +231,5 @@ def test_a_page_that_would_be_too_large_shortens_the_longest_texts_and_says_so(m
     texts = [text for e in episodes for text in (*(m.text for m in e.messages), e.task.question)]
     assert not any(text in page for text in texts)
     assert page.count("characters left out") == 4 + 4 * 2 + 4  # questions; joint; solver alone
-    monkeypatch.setattr(transcripts_page, "MAX_CHARS", 1)
-    assert longest_shown(episodes) == transcripts_page.MIN_CHARS
+    monkeypatch.setattr(transcripts_page, "PAGE_CHARS", 1)
+    assert longest_shown(episodes) == MIN_CHARS

@@ -193,7 +193,7 @@ def test_an_evaluation_whose_verifier_failed_is_verified_again(tasks, tmp_path, 
 class Threads:
     """A process group of two threads."""
 
-    world_size = 2
+    world_size, mesh = 2, None
 
     def __init__(self, rank, shared):
         self.rank = rank

@@ -13,6 +13,7 @@ from baselines.policies.local import sampler
 from baselines.policies.local.cache_decoder import CacheDecoder
 from baselines.policies.local.llama import as_plain_llama
 from baselines.policies.local.llama_decoder import LlamaDecoder
+from baselines.policies.local.module_decoder import ModuleDecoder
 from baselines.policies.local.sampler import decoders_of, sample_tokens
 from tests.rl.models import END, GPT2, GROUPED, LLAMA, WINDOWED, build, llama_config, plain_logprobs
 
@@ -49,6 +50,7 @@ def test_both_decoders_sample_the_same(config, monkeypatch):
     model = build(config)
     fast = sample(model)
     monkeypatch.setattr(sampler, "as_plain_llama", lambda _: None)
+    monkeypatch.setattr(sampler, "as_llama", lambda _: None)
     for one, other in zip(fast, sample(model), strict=True):
         assert one.token_ids == other.token_ids
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
@@ -122,11 +124,11 @@ def test_as_plain_llama_refuses_autocast():
         assert as_plain_llama(build(LLAMA)) is None
 
 
-def test_a_large_model_is_computed_by_itself(monkeypatch):
+def test_the_weights_of_a_large_model_are_not_copied(monkeypatch):
     model = build(LLAMA)
     monkeypatch.setattr(sampler, "MAX_PARAMETERS", model.num_parameters() - 1)
     with torch.inference_mode():
-        assert type(decoders_of(model)(PROMPTS, 8)) is CacheDecoder
+        assert type(decoders_of(model)(PROMPTS, 8)) is ModuleDecoder
 
 
 def step_of_a_torch_optimizer(model: PreTrainedModel) -> None:
@@ -170,7 +172,7 @@ def test_llama_decoder_reads_each_prompt_once_and_drops_ended_rows(monkeypatch):
 
     class Recording(LlamaDecoder):
         def step(self, token_ids: torch.Tensor) -> torch.Tensor:
-            num_prompts.append(len(self._prompts._keys[0]))
+            num_prompts.append(len(self._cache._prompts._keys[0]))
             num_rows.append(len(token_ids))
             return super().step(token_ids)
 

@@ -123,7 +123,7 @@ def test_plain_copy_gives_what_the_base_with_adapters_gives_and_the_same_gradien
 
 def test_lora_policy_answers_all_that_a_plain_policy_answers(base):
     public = {name for name in vars(type(load_policy("tiny"))) if not name.startswith("_")}
-    assert public - {"load"} <= set(dir(LoraPolicy))
+    assert public - {"load", "shard"} <= set(dir(LoraPolicy))
     assert policies_of(base)["solver"].max_tokens == load_policy("tiny").max_tokens
 
 

@@ -26,6 +26,7 @@ from tests.rl.models import CONFIGS, END, LLAMA, NUM_TOKENS, build, plain_logpro
 def llama(request, monkeypatch) -> PreTrainedModel:
     if request.param == "transformers":
         monkeypatch.setattr(sampler, "as_plain_llama", lambda _: None)
+        monkeypatch.setattr(sampler, "as_llama", lambda _: None)
     return build(LLAMA)
 
 
@@ -183,6 +184,7 @@ def test_sample_tokens_names_what_is_wrong(llama, settings, message):
 def test_a_stop_text_ends_a_completion_and_stays_in_it(family, monkeypatch):
     if family == "general":
         monkeypatch.setattr(sampler, "as_plain_llama", lambda _model: None)
+        monkeypatch.setattr(sampler, "as_llama", lambda _model: None)
     policy = load_policy("tiny")
     prompts = [Prompt(f"{n}+5=") for n in range(10, 60)]
     free = policy.sample(prompts, sampling=Sampling(max_tokens=20), rng=np.random.default_rng(0))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from baselines.common.jsonl import read_rows
+from baselines.common.processes import SINGLE_PROCESS
 from baselines.common.stats import proportion
 from baselines.policies.checkpoints import CheckpointError, best_checkpoint, record_best
 from baselines.rollouts.groups import Group
@@ -22,16 +23,12 @@ TASKS = [Task(str(number), "?", "1") for number in range(20)]
 
 
 class TwoProcesses:
-    """The second of two processes; the first has played what it was made with."""
+    """The second of two processes, which never talks to the first."""
 
-    rank, world_size = 1, 2
-
-    def __init__(self, first: list[Group]) -> None:
-        self._first = first
+    rank, world_size, mesh = 1, 2, None
 
     def all_gather(self, values):
-        counted = values and isinstance(values[0], int)
-        return [*([len(self._first)] if counted else self._first), *values]
+        return [(False, False), *values]  # rank 0 has found no new best checkpoint
 
 
 def group(name: str) -> Group:
@@ -44,7 +41,7 @@ def joined(most: int) -> GatheredGroups:
     first, here = [group("a"), group("b")], [group("c"), group("d"), group("e")]
     unusable = {"b", "d"}
     return gather_groups(
-        here, TwoProcesses(first), is_usable=lambda g: g.task.id not in unusable, most=most
+        [first, here], TwoProcesses(), is_usable=lambda g: g.task.id not in unusable, most=most
     )
 
 
@@ -53,7 +50,7 @@ def draws(rng: np.random.Generator) -> list[float]:
 
 
 def test_processes_have_common_streams_and_own_ones():
-    alone, first, second = Streams(3), Streams(3, TwoProcesses([])), Streams(4)
+    alone, first, second = Streams(3), Streams(3, TwoProcesses()), Streams(4)
     common = [draws(s.common(Stream.TASKS, 5)) for s in (alone, first)]
     assert common[0] == common[1] != draws(second.common(Stream.TASKS, 5))
     own = [draws(s.own(Stream.ROLLOUTS, 5)) for s in (alone, first)]
@@ -99,7 +96,7 @@ def test_a_process_trains_on_its_own_groups_only():
 
 
 def test_a_process_that_does_not_write_leaves_the_folder_alone(tmp_path):
-    files = RunFiles(tmp_path, is_writer=False)
+    files = RunFiles(tmp_path, TwoProcesses())
     files.append({"step": 1}, [], [])
     files.drop_after(0)
     files.save(1, TrainConfig(), policies=None, credited=None, state={}, arrays={})
@@ -108,7 +105,7 @@ def test_a_process_that_does_not_write_leaves_the_folder_alone(tmp_path):
 
 
 def test_the_best_checkpoint_is_recorded_when_more_was_answered(tmp_path):
-    files, saved = RunFiles(tmp_path, is_writer=True), []
+    files, saved = RunFiles(tmp_path, SINGLE_PROCESS), []
 
     def save(step: int):
         def write() -> None:
@@ -126,7 +123,7 @@ def test_the_best_checkpoint_is_recorded_when_more_was_answered(tmp_path):
 
 
 def test_rows_of_later_steps_are_dropped_with_their_completions(tmp_path):
-    files = RunFiles(tmp_path, is_writer=True)
+    files = RunFiles(tmp_path, SINGLE_PROCESS)
     for step in (1, 2, 3):
         files.append({"step": step}, [{"step": step, "text": "a"}, {"step": step, "text": "b"}], [])
     files.drop_after(2)
@@ -139,7 +136,7 @@ def test_rows_of_later_steps_are_dropped_with_their_completions(tmp_path):
 
 
 def test_a_run_without_completions_drops_metrics_only(tmp_path):
-    files = RunFiles(tmp_path, is_writer=True)
+    files = RunFiles(tmp_path, SINGLE_PROCESS)
     files.append({"step": 1}, [], [])
     files.drop_after(0)
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.jsonl"}
@@ -149,7 +146,7 @@ def test_a_run_without_completions_drops_metrics_only(tmp_path):
     ("steps", "num_found"), [([1, 2], 2), ([2, 3], 2), ([1, 3, 2], 3), ([], 0)]
 )
 def test_a_resumed_run_needs_the_metrics_up_to_its_checkpoint(tmp_path, steps, num_found):
-    files = RunFiles(tmp_path, is_writer=True)
+    files = RunFiles(tmp_path, SINGLE_PROCESS)
     (tmp_path / "metrics.jsonl").touch()
     for step in steps:
         files.append({"step": step}, [], [])
@@ -159,16 +156,16 @@ def test_a_resumed_run_needs_the_metrics_up_to_its_checkpoint(tmp_path, steps, n
         files.prepare_resume(3)
 
 
-@pytest.mark.parametrize(("is_writer", "best"), [(True, None), (False, 3)])
-def test_a_resumed_run_forgets_a_best_checkpoint_of_a_later_step(tmp_path, is_writer, best):
-    files = RunFiles(tmp_path, is_writer=True)
+@pytest.mark.parametrize(("processes", "best"), [(SINGLE_PROCESS, None), (TwoProcesses(), 3)])
+def test_a_resumed_run_forgets_a_best_checkpoint_of_a_later_step(tmp_path, processes, best):
+    files = RunFiles(tmp_path, SINGLE_PROCESS)
     for step in (1, 2, 3):
         files.append({"step": step, "cost/tokens_generated": 5}, [], [])
     folder = tmp_path / "checkpoints"
     for step in (2, 3):
         (folder / f"step_{step:06d}").mkdir(parents=True)
     record_best(folder, step=3, accuracy=proportion(5, 10))
-    num_tokens = RunFiles(tmp_path, is_writer=is_writer).prepare_resume(2)
+    num_tokens = RunFiles(tmp_path, processes).prepare_resume(2)
     assert num_tokens == [5, 5]
     found = best_checkpoint(folder)
     assert (None if found is None else found.step) == best
@@ -177,7 +174,7 @@ def test_a_resumed_run_forgets_a_best_checkpoint_of_a_later_step(tmp_path, is_wr
 def test_a_best_checkpoint_that_was_saved_is_not_saved_again(tmp_path):
     folder = tmp_path / "checkpoints"
     (folder / "step_000004").mkdir(parents=True)
-    files, saved = RunFiles(tmp_path, is_writer=True), []
+    files, saved = RunFiles(tmp_path, SINGLE_PROCESS), []
     files.keep_if_best(4, proportion(1, 10), lambda: saved.append(4))
     assert saved == []
     assert best_checkpoint(folder).step == 4

@@ -157,7 +157,7 @@ def test_saved_policies_and_states_are_named_for_their_owners(tmp_path):
     assert set(shared.state_dict()) == {TEAM}
     states = shared.state_dict()
     states[TEAM]["num_updates"] = 7
-    shared.load_state_dict(states)
+    shared.load_state_dict(states, tmp_path)
     assert shared.state_dict()[TEAM]["num_updates"] == 7
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import pickle
 import re
-import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 
 from baselines.credit import ALLOCATORS
 from baselines.optimizers import OPTIMIZERS
-from tests.rl.launching import ROOT, launch, run_python
+from tests.rl.launching import ROOT, TORCHRUN, launch, run_python
 
 pytestmark = [pytest.mark.first, pytest.mark.interpreters]
 
@@ -46,6 +47,7 @@ def seen(tmp_path_factory):
         assert done.returncode == 0, done.stderr
         for name in NAMES:
             found[num_processes, name] = read(folder, name, num_processes)
+    found["sharded"] = read(folder, "sharded", 2)
     return found
 
 
@@ -142,23 +144,60 @@ def test_trainer_refuses_what_does_not_fit(tmp_path, changes, arguments, message
 
 
 @needs_trl
-def test_example_in_the_documentation_trains(tmp_path):
+def test_sharded_weights_are_gathered_to_play(seen):
+    for whole, shards, state in seen["sharded"]:
+        assert [[row.completion.token_ids for row in group.rows] for group in shards] == [
+            [row.completion.token_ids for row in group.rows] for group in whole
+        ]
+        assert any(group.rows for group in whole)
+        assert state == (True, True)
+    assert [len(whole) for whole, *_ in seen["sharded"]] == [2, 1]
+
+
+@needs_trl
+@pytest.mark.parametrize(
+    ("plugin", "is_refused"),
+    [(None, False), (SimpleNamespace(fsdp_version=2), False), (SimpleNamespace(fsdp_version=1), 1)],
+)
+def test_shards_that_cannot_be_gathered_are_refused(plugin, is_refused):
+    from baselines.integrations.trl import _check_sharding
+
+    expected = pytest.raises(ValueError, match="got FSDP 1; pass --fsdp_version 2")
+    with expected if is_refused else nullcontext():
+        _check_sharding(SimpleNamespace(fsdp_plugin=plugin))
+
+
+@needs_trl
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_example_in_the_documentation_trains(tmp_path, num_processes):
     page = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    code = re.search(r'^```py title="train_trl.py"\n(.*?)^```', page, re.DOTALL | re.MULTILINE)[1]
     assert 'output_dir="runs/trl"' in code
-    done = run_python("-c", code.replace("runs/trl", str(tmp_path / "trl")))
+    if num_processes == 2:  # and adapters, as a comment says
+        code, count = re.subn(r"# (peft_config=.*),  # .*", r"\1,", code)
+        assert count == 1
+    script = tmp_path / "train_trl.py"
+    script.write_text(code.replace("runs/trl", str(tmp_path / "trl")), encoding="utf-8")
+    processes = () if num_processes == 1 else (*TORCHRUN, "--nproc_per_node=2")
+    done = run_python(*processes, script, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
-    assert "'train_loss'" in done.stdout
+    assert done.stdout.count("'train_loss'") == 1
+    saved = {path.name for path in (tmp_path / "trl" / "checkpoint-10").iterdir()}
+    assert ("adapter_model.safetensors" in saved) == (num_processes == 2)
 
 
-def test_adapter_says_what_to_install():
-    code = "import sys; sys.modules['trl'] = None; import baselines.integrations.trl"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+@pytest.mark.parametrize(
+    ("package", "got"), [(None, "none"), (SimpleNamespace(GRPOTrainer=object), "one without _gen")]
+)
+def test_adapter_says_what_to_install(monkeypatch, package, got):
+    if package is not None:
+        package.GRPOConfig = object
+        models = SimpleNamespace(unwrap_model_for_generation=None)
+        monkeypatch.setitem(sys.modules, "trl.models", models)
+    monkeypatch.setitem(sys.modules, "trl", package)
+    monkeypatch.delitem(sys.modules, "baselines.integrations.trl", raising=False)
+    expected = (
+        rf"^the TRL adapter must have the package trl 1.16 installed, got {got}.*ccpo-env\[trl\]"
     )
-    assert done.returncode == 1
-    error = done.stderr.strip().splitlines()[-1]
-    assert error == (
-        "ImportError: the TRL adapter must have the package trl 1.16 installed, got none; "
-        "pip install 'ccpo-env[trl]'"
-    )
+    with pytest.raises(ImportError, match=expected):
+        importlib.import_module("baselines.integrations.trl")

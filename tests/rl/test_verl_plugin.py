@@ -6,11 +6,11 @@ To run it, see docs/integrations.md: verl needs an environment of its own.
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib.util
 import subprocess
 import sys
 import tomllib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,9 +18,9 @@ import torch
 
 from baselines.policies.base import Prompt, Sampling
 from baselines.policies.registry import load_policy
-from baselines.train.config import TrainConfig
-from ccpo_env import Task, load_tasks
+from ccpo_env import load_tasks
 from tests.rl.launching import ROOT
+from tests.rl.test_verl_data import FITS
 
 needs_verl = pytest.mark.skipif(
     importlib.util.find_spec("verl") is None,
@@ -29,6 +29,7 @@ needs_verl = pytest.mark.skipif(
 pytestmark = [pytest.mark.interpreters, pytest.mark.filterwarnings("ignore")]  # those of verl
 SETTINGS = {"allocator": "branch", "branch_samples": 2, "group_size": 4, "optimizer": "grpo"}
 LENGTH = 16
+MATH = {"question": "1+1", "answer": "2"}
 
 
 class Server:
@@ -46,7 +47,12 @@ class Server:
         text = self.policy.tokenizer.decode(prompt_ids)
         sampling = Sampling(max_tokens=sampling_params["max_tokens"])
         (said,) = self.policy.sample([Prompt(text)], sampling=sampling, rng=self.rng)
-        return TokenOutput(token_ids=list(said.token_ids), log_probs=list(said.logprobs))
+        oldest = len(self.parameters)
+        return TokenOutput(
+            token_ids=list(said.token_ids),
+            log_probs=list(said.logprobs),
+            extra_fields={"min_global_steps": oldest, "max_global_steps": oldest + 2},
+        )
 
 
 def config_of(settings):
@@ -86,9 +92,9 @@ def played(settings, monkeypatch, num_tasks=3):
         groups.extend(found)
         return found
 
-    async def put(*, keys: list, fields, **_):
+    async def put(*, keys: list, fields, tags, **_):
         names.extend(keys)
-        rows.extend(fields[place] for place in range(len(keys)))
+        rows.extend({**fields[place], "tag": tag} for place, tag in enumerate(tags))
 
     names = keys
     monkeypatch.setattr(CreditStage, "play", recorded)
@@ -202,6 +208,77 @@ def test_group_reward_is_what_verl_logs(played_rows):
 
 
 @needs_verl
+def test_rows_carry_the_oldest_and_newest_weights_that_answered(played_rows):
+    """verl computes staleness from these tags at the end of each step."""
+    _, rows, _ = played_rows
+    sampled = 4 * 2 + 4 * SETTINGS["branch_samples"]  # of each task, which has a server of its own
+    for row in rows:
+        tag = row["tag"]
+        assert (tag["min_global_steps"], tag["max_global_steps"]) == (1, sampled + 2)
+
+
+@needs_verl
+def test_stop_text_of_a_role_ends_its_completions():
+    policy = load_policy("tiny")
+    plain = asyncio.run(outputs_of(policy, SETTINGS))
+    stop = policy.tokenizer.decode(plain[0].response_ids)[1:3]
+    settings, server = {**SETTINGS, "role_stops": {"thinker": stop}}, Server(policy)
+    outputs = asyncio.run(outputs_of(policy, settings, server=server))
+    assert {tuple(given.get("stop", ())) for given in server.parameters} == {(), (stop,)}
+    ended = [policy.tokenizer.decode(output.response_ids) for output in outputs[::2]]
+    assert any(stop in text for text in ended)
+    for output, text in zip(outputs[::2], ended, strict=True):
+        assert stop not in policy.tokenizer.decode(output.response_ids[:-1]), text
+        assert len(output.response_logprobs) == len(output.response_ids)
+    assert any(stop in policy.tokenizer.decode(output.response_ids[:-1]) for output in plain)
+
+
+async def outputs_of(policy, settings, info=MATH, server=None):
+    loop = loop_of(config_of(settings), policy)  # takes the event loop that runs
+    loop.server_manager = server or loop.server_manager
+    return await loop.run({"temperature": 1.0, "logprobs": True}, extra_info=info)
+
+
+@needs_verl
+@pytest.mark.parametrize(
+    ("info", "text"),
+    [
+        ({"question": "Which?", "answer": "B", "choices": ["x", "y"]}, "(B) y"),
+        ({"question": "Who?", "answer": "Ada", "answers": ["Lovelace"]}, "Lovelace"),
+    ],
+)
+def test_verifier_is_the_one_that_the_task_needs(info, text):
+    """The rewards of completions that all state a right answer, in the task's own form."""
+    policy = load_policy("tiny")
+    settings = {"allocator": "shared", "optimizer": "grpo", "group_size": 4}
+    outputs = asyncio.run(outputs_of(policy, settings, info, Saying(policy.tokenizer, text)))
+    assert [output.reward_score for output in outputs] == [1.0] * 8
+
+
+class Saying:
+    """verl's client of servers that all say the same."""
+
+    def __init__(self, tokenizer, text, stop_reason="completed"):
+        self.ids = tokenizer.encode(rf"\boxed{{{text}}}", add_special_tokens=False)
+        self.stop_reason = stop_reason
+
+    async def generate(self, request_id, **_):
+        from verl.workers.rollout.replica import TokenOutput
+
+        logprobs = [0.0] * len(self.ids)
+        return TokenOutput(token_ids=self.ids, log_probs=logprobs, stop_reason=self.stop_reason)
+
+
+@needs_verl
+def test_group_without_advantages_is_reported(caplog):
+    policy = load_policy("tiny")
+    server = Saying(policy.tokenizer, "2", "aborted")
+    assert asyncio.run(outputs_of(policy, SETTINGS, server=server)) == []
+    said = "task '-' has no advantages in this step: verl's server stopped: aborted"
+    assert said in caplog.messages
+
+
+@needs_verl
 def test_loop_passes_the_sampling_of_verl_on():
     policy = load_policy("tiny")
     loop_config = config_of({**SETTINGS, "max_tokens": 5})
@@ -222,26 +299,30 @@ def test_loop_passes_the_sampling_of_verl_on():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"optimizer": "reinforce_pp"}, "sessions do not meet, got 'counterfactual'"),
-        ({"allocator": "history"}, "sessions do not meet, got 'history'"),
         ({"weights": "separate"}, "weights must be 'shared'"),
-        ({"allocatr": "branch"}, "ccpo must hold settings of ccpo train, got allocatr"),
+        ({"allocator": "critic"}, "must read hidden states"),
+        ({"allocator": "influence"}, "a model in this process"),
+        ({"optimizer_args": {"std": "perhaps"}}, "std"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message):
-    from baselines.integrations.credited import CreditedRollouts
-    from baselines.integrations.verl import team_settings
-
     with pytest.raises(ValueError, match=message):
-        CreditedRollouts(team_settings(settings), SimpleNamespace(), max_tokens=8)
+        asyncio.run(outputs_of(load_policy("tiny"), {"optimizer": "grpo", **settings}))
 
 
 @needs_verl
-def test_row_without_a_task_is_refused():
-    from baselines.integrations.verl import task_of
+def test_launch_is_checked_before_its_first_step():
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.v1 import AgentLoopManagerTQ
 
-    with pytest.raises(ValueError, match=r"question and answer, got \['index'\]"):
-        task_of({"index": 3})
+    from baselines.integrations.verl_launch import TeamLoopManager
+
+    config = OmegaConf.create(copy.deepcopy(FITS))
+    config.actor_rollout_ref.model = {}
+    assert isinstance(TeamLoopManager(config, llm_client=None), AgentLoopManagerTQ)
+    config.algorithm.adv_estimator = "grpo"
+    with pytest.raises(ValueError, match="pass algorithm"):
+        TeamLoopManager(config, llm_client=None)
 
 
 @needs_verl
@@ -282,12 +363,3 @@ def test_plugin_says_what_to_install():
     error = done.stderr.strip().splitlines()[-1]
     assert error.startswith("ImportError: the verl plugin must have verl 0.9.1 installed")
     assert "pip install --no-deps verl==0.9.1" in error
-
-
-def test_tasks_that_need_another_verifier_than_math_are_refused_where_none_is_named():
-    from baselines.integrations.credited import CreditedRollouts
-
-    rollouts = CreditedRollouts(TrainConfig(weights="shared"), SimpleNamespace(), max_tokens=8)
-    task = Task("t", "?", "A", choices=("x", "y"))
-    with pytest.raises(ValueError, match=r"named for tasks such as 't'.*verifier='choice'"):
-        rollouts.play([task], rng=np.random.default_rng(0))

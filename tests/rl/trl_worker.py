@@ -11,6 +11,7 @@ import torch
 from transformers import set_seed
 
 from baselines.integrations.trl import CreditGRPOTrainer
+from baselines.policies.local.sharding import is_sharded, shard
 from baselines.policies.registry import load_policy
 from baselines.train.config import TrainConfig
 from ccpo_env import load_tasks
@@ -99,9 +100,46 @@ def train(name: str, folder: Path) -> None:
     (folder / f"{name}.{rank}.pickle").write_bytes(pickle.dumps(seen))
 
 
+def play_sharded(folder: Path) -> None:
+    """Play the same groups from whole weights and from those that the processes share."""
+    from peft import LoraConfig
+    from trl import GRPOConfig
+
+    policy = load_policy("tiny")
+    tasks = load_tasks("arithmetic", split="train")[:2]
+    trainer = CreditGRPOTrainer(
+        policy.module,
+        config=TrainConfig(weights="shared", optimizer="grpo", group_size=2),
+        tasks=tasks,
+        args=GRPOConfig(
+            output_dir=str(folder),
+            num_generations=4,
+            per_device_train_batch_size=4,
+            max_completion_length=16,
+            use_cpu=True,
+            bf16=False,
+            report_to="none",
+        ),
+        tokenizer=policy.tokenizer,
+        peft_config=LoraConfig(r=2, target_modules="all-linear"),
+    )
+    rank = trainer.accelerator.process_index
+    own = [task.id for task in tasks[rank:2]]  # one process plays longer
+    whole = trainer.play(own)
+    model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+    shard(model, torch.distributed.init_device_mesh("cpu", (2,)))
+    assert is_sharded(model)
+    shards = trainer.play(own)
+    state = (is_sharded(model), model.training)
+    (folder / f"sharded.{rank}.pickle").write_bytes(pickle.dumps((whole, shards, state)))
+
+
 def main() -> None:
+    folder = Path(sys.argv[1])
     for name in CONFIGS:
-        train(name, Path(sys.argv[1]))
+        train(name, folder)
+    if torch.distributed.is_initialized():
+        play_sharded(folder)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -9,7 +9,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
 from typing import TypeVar
 
 import numpy as np
@@ -124,6 +126,7 @@ class EndpointClient:
             timeout=httpx2.Timeout(config.read_timeout_s, connect=config.connect_timeout_s),
             limits=httpx2.Limits(max_connections=config.concurrency, max_keepalive_connections=0),
             trust_env=not config.is_local,  # no proxy for local servers
+            verify=_certificates(trust_env=not config.is_local),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
         )
 
@@ -301,6 +304,12 @@ def retry_after_s(header: str | None, *, now_s: float) -> float:
         except (ValueError, OverflowError, OSError, TypeError, IndexError):
             return 0.0
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+
+
+@cache
+def _certificates(*, trust_env: bool) -> SSLContext:
+    """Return the trusted certificates, which take longer to read than a local request."""
+    return httpx2.create_ssl_context(trust_env=trust_env)
 
 
 async def _content(response: httpx2.Response, max_bytes: int) -> bytes | None:

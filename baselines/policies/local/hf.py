@@ -19,8 +19,10 @@ from baselines.policies.local.prompt_encoder import PromptEncoder
 from baselines.policies.local.sampler import DEFAULT_MAX_ROWS, StopRule, sample_tokens
 from baselines.policies.local.scoring import completion_logprobs, completion_logprobs_and_entropy
 from baselines.policies.local.self_check import expect_exact
+from baselines.policies.local.sharding import is_sharded, shard, whole_state, writes_files
 
 if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_CACHE_BYTES = 4 * 2**30
@@ -245,10 +247,20 @@ class HFPolicy:
         max_rows = self._rows_that_fit(max(map(len, prompts), default=1))
         return last_hidden_states(self._model, prompts, max_rows=max_rows)
 
+    def shard(self, mesh: DeviceMesh) -> None:
+        """Keep only the shard of this process; see `baselines.policies.local.sharding.shard`."""
+        shard(self._model, mesh)
+
     def save(self, folder: Path) -> None:
-        """Write weights and tokenizer in Hugging Face format, for `load`."""
+        """Write weights and tokenizer in Hugging Face format, for `load`.
+
+        Note: To be called by all processes if the weights are sharded; rank 0 writes.
+        """
+        state = whole_state(self._model) if is_sharded(self._model) else None
+        if not writes_files(self._model):
+            return
         with quiet_transformers():
-            self._model.save_pretrained(folder)
+            self._model.save_pretrained(folder, state_dict=state)
             self._tokenizer.save_pretrained(folder)
 
     def _rows_that_fit(self, num_tokens: int) -> int:

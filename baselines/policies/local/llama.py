@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from baselines.policies.local.adapted_linear import adapter_types, apply_linear
 from baselines.policies.local.token_tree import TokenTree
 from baselines.policies.local.tree_attention import attend, attention_plan
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
+    from transformers.models.llama.modeling_llama import LlamaMLP
 
 
 def as_plain_llama(model: nn.Module) -> LlamaForCausalLM | None:
@@ -22,13 +24,25 @@ def as_plain_llama(model: nn.Module) -> LlamaForCausalLM | None:
     and with unscaled rotary positions. Models with anything else, such as an adapter, a hook, a
     quantised layer or autocast, must run their own forward pass.
     """
+    return _as_llama(model, _plain_types())
+
+
+def as_llama(model: nn.Module) -> LlamaForCausalLM | None:
+    """Return the model if `read_tree` reproduces its forward pass: plain or with LoRA adapters.
+
+    Other kinds of adapters, such as DoRA, must run the model's own forward pass.
+    """
+    return _as_llama(model, _plain_types() | adapter_types(model))
+
+
+def _as_llama(model: nn.Module, types: frozenset[type]) -> LlamaForCausalLM | None:
     from transformers import LlamaForCausalLM
 
     if type(model) is not LlamaForCausalLM or torch.is_autocast_enabled("cpu"):
         return None
     for module in model.modules():
         is_own_code = (
-            type(module) in _plain_types()
+            type(module) in types
             and "forward" not in vars(module)
             and not (module._forward_hooks or module._forward_pre_hooks)
         )
@@ -70,16 +84,16 @@ def _plain_types() -> frozenset[type]:
 def read_tree(
     model: LlamaForCausalLM, tree: TokenTree, wanted: Tensor
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Compute the next-token logits at some nodes of a tree.
+    """Compute the hidden states of which the output layer makes logits, at some nodes of a tree.
 
     Args:
-        model: A model that `as_plain_llama` accepts.
+        model: A model that `as_llama` accepts.
         tree: Tree of token ids.
-        wanted: Nodes whose logits are returned, strictly ascending, (N,).
+        wanted: Nodes whose hidden states are returned, strictly ascending, (N,).
 
     Returns:
-        Logits (N, V), and per layer the rotated keys and the values of all nodes, each of shape
-        (M, heads, head size).
+        Hidden states (N, D), and per layer the rotated keys and the values of all nodes, each of
+        shape (M, heads, head size).
     """
     inner = model.model
     hidden = inner.embed_tokens(tree.token_ids)  # (M, D)
@@ -90,21 +104,30 @@ def read_tree(
         attention = layer.self_attn
         normed = layer.input_layernorm(hidden)
         keys, values = (
-            project(normed).unflatten(1, (-1, attention.head_dim))
+            _heads(apply_linear(project, normed), attention.head_dim)
             for project in (attention.k_proj, attention.v_proj)
         )
-        cache.append((_rotated(keys, *rotation), values))
+        cache.append((rotated(keys, *rotation), values))
         if len(cache) == len(inner.layers):  # the last layer is needed at the wanted nodes only
             hidden, normed = hidden.index_select(0, wanted), normed.index_select(0, wanted)
             asking, plan = [part[wanted] for part in rotation], attention_plan(tree, wanted)
-        queries = attention.q_proj(normed).unflatten(1, (-1, attention.head_dim))
-        mixed = attend(_rotated(queries, *asking), *cache[-1], plan, scaling=attention.scaling)
-        hidden = hidden + attention.o_proj(mixed)
-        hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
-    return model.lm_head(inner.norm(hidden)), cache
+        queries = _heads(apply_linear(attention.q_proj, normed), attention.head_dim)
+        mixed = attend(rotated(queries, *asking), *cache[-1], plan, scaling=attention.scaling)
+        hidden = hidden + apply_linear(attention.o_proj, mixed)
+        hidden = hidden + _gated_mlp(layer.mlp, layer.post_attention_layernorm(hidden))
+    return inner.norm(hidden), cache
 
 
-def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _heads(projected: Tensor, size: int) -> Tensor:
+    return projected.view(len(projected), -1, size)
+
+
+def _gated_mlp(mlp: LlamaMLP, hidden: Tensor) -> Tensor:
+    gated = mlp.act_fn(apply_linear(mlp.gate_proj, hidden)) * apply_linear(mlp.up_proj, hidden)
+    return apply_linear(mlp.down_proj, gated)
+
+
+def rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Return heads (N, heads, head size) rotated by their positions, given as (N, head size)."""
     first, second = heads.chunk(2, dim=-1)
     return heads * cos[:, None] + torch.cat([-second, first], dim=-1) * sin[:, None]

@@ -1,8 +1,7 @@
 """Decoder for small Llama models in NumPy, one token of all rows at a time.
 
 In a network of a few 100,000 parameters, the arithmetic of a token takes less time than the
-overhead of the PyTorch modules. Here a layer is about 20 array operations. The keys and values of
-a prompt are stored once, regardless of the number of rows that share it.
+overhead of the PyTorch modules. Here a layer is about 20 array operations.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.policies.local.llama import read_tree
-from baselines.policies.local.prompt_cache import Floats, PromptCache
-from baselines.policies.local.token_tree import token_tree
+from baselines.policies.local.decoding_cache import DecodingCache
+from baselines.policies.local.prompt_cache import Floats
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
@@ -114,26 +112,21 @@ class LlamaDecoder:
         self, weights: LlamaWeights, prompts: Sequence[Sequence[int]], max_tokens: int
     ) -> None:
         self._weights = weights
-        lengths, prompt_of = self._read(prompts)
-        num_rows = len(prompts)
-        self._places = lengths[prompt_of]  # of the next token of each row
-        self._rotations = weights.rotations(int(lengths.max()) + max_tokens)
-        shape = (num_rows, weights.num_key_heads, max_tokens, weights.head_size)
-        self._keys, self._values = (
-            [np.empty(shape, np.float32) for _ in weights.layers] for _ in range(2)
+        self._cache = DecodingCache(
+            weights.model, prompts, max_tokens, arrange_keys=weights.interleaved
         )
-        self._num_read = 0  # tokens after the prompt
+        self._rotations = weights.rotations(self._cache.num_places)
 
     @property
     def logits(self) -> Tensor:
         """Logits of the first token after the prompts, (B, V)."""
-        return self._logits
+        return self._cache.logits
 
     def step(self, token_ids: Tensor) -> Tensor:
         """Process one token per row and return the logits of the next, (B, V)."""
         weights = self._weights
         hidden = weights.embedding[token_ids.numpy()]  # (B, D)
-        rotations = self._rotations[self._places][:, None]
+        rotations = self._rotations[self._cache.places][:, None]
         for index, layer in enumerate(weights.layers):
             projected = _normed(hidden, weights.epsilon) @ layer.attention_in
             hidden += self._attend(index, projected, rotations) @ layer.attention_out
@@ -142,65 +135,26 @@ class LlamaDecoder:
             gated = functional.silu(torch.from_numpy(gate_and_up[:, :num_gates])).numpy()
             gated *= gate_and_up[:, num_gates:]
             hidden += gated @ layer.down
-        self._places = self._places + 1
-        self._num_read += 1
+        self._cache.advance()
         return torch.from_numpy(_normed(hidden, weights.epsilon) @ weights.head)
 
     def keep(self, rows: Tensor) -> None:
         """Keep only these rows, in order."""
-        kept, num_read = rows.numpy(), self._num_read
-        for caches in (self._keys, self._values):
-            for index, cache in enumerate(caches):
-                cache[: len(kept), :, :num_read] = cache[kept, :, :num_read]
-                caches[index] = cache[: len(kept)]
-        self._places = self._places[kept]
-        self._prompts.keep(kept)
-
-    def _read(
-        self, prompts: Sequence[Sequence[int]]
-    ) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
-        """Process the distinct prompts; return their lengths, and the prompt of each row."""
-        index_of = {
-            prompt: index for index, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))
-        }
-        lengths = np.array([len(prompt) for prompt in index_of])
-        prompt_of = np.array([index_of[tuple(prompt)] for prompt in prompts])
-        tree = token_tree(list(index_of))
-        last = tree.nodes[torch.arange(len(lengths)), torch.from_numpy(lengths - 1)]
-        nodes = tree.nodes.numpy()
-        wanted, source = torch.unique(last, return_inverse=True)
-        logits, cache = read_tree(self._weights.model, tree, wanted)
-        self._logits = logits[source[torch.from_numpy(prompt_of)]]
-        self._prompts = PromptCache(
-            [self._weights.interleaved(_array(keys))[nodes] for keys, _ in cache],
-            [_array(values)[nodes] for _, values in cache],
-            lengths,
-            prompt_of,
-        )
-        return lengths, prompt_of
+        self._cache.keep(rows)
 
     def _attend(self, index: int, projected: Floats, rotations: Rotations) -> Floats:
         """Return the attention output of each row, (B, D)."""
-        weights, num_read = self._weights, self._num_read + 1
-        num_rows, size = len(projected), weights.head_size
+        weights = self._weights
         num_rotated = weights.num_heads + weights.num_key_heads
-        heads = projected.reshape(num_rows, -1, size)
+        heads = projected.reshape(len(projected), -1, weights.head_size)
         rotated = heads[:, :num_rotated].view(np.complex64)
         rotated *= rotations
-        queries = heads[:, : weights.num_heads].reshape(num_rows, weights.num_key_heads, -1, size)
-        keys, values = (part[index][:, :, :num_read] for part in (self._keys, self._values))
-        keys[:, :, -1] = heads[:, weights.num_heads : num_rotated]
-        values[:, :, -1] = heads[:, num_rotated:]
-
-        width = self._prompts.width
-        scores = np.empty((*queries.shape[:-1], width + num_read), np.float32)
-        scores[..., :width] = self._prompts.scores(index, queries)
-        np.matmul(queries, keys.swapaxes(-1, -2), out=scores[..., width:])
-        shares = torch.from_numpy(scores)
-        torch.softmax(shares, dim=-1, out=shares)
-        mixed = scores[..., width:] @ values
-        mixed += self._prompts.mixed(index, scores[..., :width])
-        return mixed.reshape(num_rows, -1)
+        return self._cache.attend(
+            index,
+            heads[:, : weights.num_heads],
+            heads[:, weights.num_heads : num_rotated],
+            heads[:, num_rotated:],
+        )
 
 
 def _normed(hidden: Floats, epsilon: float) -> Floats:

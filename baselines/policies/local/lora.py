@@ -24,10 +24,12 @@ from baselines.policies.local.adapter_files import (
 from baselines.policies.local.damage import expect_finite, reading
 from baselines.policies.local.hf import HFPolicy
 from baselines.policies.local.merged_copy import are_all_linear, merged_weights, plain_copy
+from baselines.policies.local.sharding import whole, writes_files
 from baselines.policies.registry import load_policy
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
+    from torch.distributed.device_mesh import DeviceMesh
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Result = TypeVar("Result")
@@ -69,10 +71,10 @@ class LoraBase:
         self._active: str | None = None
 
     @classmethod
-    def load(cls, name: str) -> LoraBase:
-        """Load a base model; see `load_policy` for names and errors."""
+    def load(cls, name: str, *, device: str | None = None) -> LoraBase:
+        """Load a base model; see `load_policy` for names, devices and errors."""
         require_peft()
-        policy = load_policy(name)
+        policy = load_policy(name, device=device)
         assert isinstance(policy, HFPolicy)
         return cls(policy, full_name(name))
 
@@ -142,6 +144,15 @@ class LoraBase:
             self._active = adapter
         return self._policy
 
+    def shard(self, mesh: DeviceMesh) -> None:
+        """Keep only the shard of this process, once all adapters are added."""
+        self._plain = None  # a whole copy
+        self._policy.shard(mesh)
+
+    def forget_active(self) -> None:
+        """Activate the adapter of the next call again, after its parameters were replaced."""
+        self._active = None
+
     def call(self, adapter: str | None, use: Callable[[HFPolicy], Result]) -> Result:
         """Call a function with the base with this adapter, or without any."""
         policy = self.activate(adapter)
@@ -166,12 +177,17 @@ class LoraBase:
         return state
 
     def save(self, adapter: str, folder: Path) -> None:
-        """Write an adapter in peft's format, with the name of its base."""
+        """Write an adapter in peft's format, with the name of its base.
+
+        Note: To be called by all processes if the weights are sharded; rank 0 writes.
+        """
         from safetensors.torch import save_file
 
         assert self._peft is not None
+        state = {name: whole(weight).contiguous() for name, weight in self.state(adapter).items()}
+        if not writes_files(self._peft):
+            return
         folder.mkdir(parents=True, exist_ok=True)
-        state = {name: weight.contiguous() for name, weight in self.state(adapter).items()}
         save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
         config = copy.copy(self._peft.peft_config[adapter])
         for name, value in vars(config).items():

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from baselines.policies.local.cache_decoder import CacheDecoder
-from baselines.policies.local.llama import as_plain_llama
+from baselines.policies.local.llama import as_llama, as_plain_llama
 from baselines.policies.local.llama_decoder import MAX_PARAMETERS, LlamaDecoder, LlamaWeights
+from baselines.policies.local.module_decoder import ModuleDecoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -135,11 +136,14 @@ def sample_tokens(
 
 def decoders_of(model: PreTrainedModel) -> MakeDecoder:
     """Return a factory of the fastest exact decoders for the model's current weights."""
-    llama = as_plain_llama(model)
-    if llama is None or llama.num_parameters() > MAX_PARAMETERS:
-        return lambda prompts, _: CacheDecoder(model, prompts)
-    weights = LlamaWeights(llama)
-    return lambda prompts, max_tokens: LlamaDecoder(weights, prompts, max_tokens)
+    small = as_plain_llama(model)
+    if small is not None and small.num_parameters() <= MAX_PARAMETERS:
+        weights = LlamaWeights(small)
+        return lambda prompts, max_tokens: LlamaDecoder(weights, prompts, max_tokens)
+    llama = as_llama(model)
+    if llama is not None:
+        return lambda prompts, max_tokens: ModuleDecoder(llama, prompts, max_tokens)
+    return lambda prompts, _: CacheDecoder(model, prompts)
 
 
 def scaled_logprobs(logits: Tensor, temperature: float | Tensor) -> Tensor:

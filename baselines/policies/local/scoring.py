@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from baselines.policies.local.llama import as_plain_llama, read_tree
+from baselines.policies.local.llama import as_llama, read_tree
 from baselines.policies.local.padding import pad_left, positions
+from baselines.policies.local.sampled_logprobs import sampled_logprobs
 from baselines.policies.local.sampler import scaled_logprobs
 from baselines.policies.local.token_tree import token_tree
 
@@ -21,7 +22,7 @@ TokenIds = Sequence[int]
 
 def shares_beginnings(module: nn.Module) -> bool:
     """Return whether shared prefixes are computed once, without any padding."""
-    return as_plain_llama(module) is not None
+    return as_llama(module) is not None
 
 
 def completion_logprobs(
@@ -44,8 +45,20 @@ def completion_logprobs(
         Shape (B, T), nats, float32, T the longest completion; positions after the end of a row
         are 0.
 
-    Note: With a plain Llama, shared prefixes are computed once, without any padding.
+    Note: With a Llama, plain or with LoRA adapters, shared prefixes are computed once, without any
+        padding.
     """
+    llama = as_llama(model)
+    if llama is not None and not llama.lm_head.weight.requires_grad:
+        is_token = _is_token(model, completions)
+        hidden, source = _tree_states(llama, prompts, completions, is_token)
+        values = sampled_logprobs(
+            hidden.index_select(0, source),
+            llama.lm_head.weight,
+            _token_ids(completions, model.device),
+            _of_tokens(temperatures, is_token),
+        )
+        return _on_rows(values, is_token)
     logits, is_token = _logits(model, prompts, completions)
     logprobs = scaled_logprobs(logits, _of_tokens(temperatures, is_token))
     return _on_rows(_sampled(logprobs, completions), is_token)
@@ -73,12 +86,18 @@ def _logits(
     model: PreTrainedModel, prompts: Sequence[TokenIds], completions: Sequence[TokenIds]
 ) -> tuple[Tensor, Tensor]:
     """Return the logits of the N completion tokens, (N, V), and their mask, (B, T)."""
-    lengths = torch.tensor([len(row) for row in completions], device=model.device)
-    is_token = torch.arange(int(lengths.max()), device=model.device) < lengths[:, None]
-    llama = as_plain_llama(model)
+    is_token = _is_token(model, completions)
+    llama = as_llama(model)
     if llama is None:
         return _padded_logits(model, prompts, completions, is_token), is_token
-    return _tree_logits(llama, prompts, completions, is_token), is_token
+    hidden, source = _tree_states(llama, prompts, completions, is_token)
+    return llama.lm_head(hidden).index_select(0, source), is_token
+
+
+def _is_token(model: PreTrainedModel, completions: Sequence[TokenIds]) -> Tensor:
+    """Return where completions have tokens, (B, T)."""
+    lengths = torch.tensor([len(row) for row in completions], device=model.device)
+    return torch.arange(int(lengths.max()), device=model.device) < lengths[:, None]
 
 
 def _of_tokens(temperatures: Sequence[float], is_token: Tensor) -> float | Tensor:
@@ -90,8 +109,11 @@ def _of_tokens(temperatures: Sequence[float], is_token: Tensor) -> float | Tenso
 
 
 def _sampled(logprobs: Tensor, completions: Sequence[TokenIds]) -> Tensor:
-    token_ids = torch.tensor([i for row in completions for i in row], device=logprobs.device)
-    return logprobs.gather(1, token_ids[:, None])[:, 0]
+    return logprobs.gather(1, _token_ids(completions, logprobs.device)[:, None])[:, 0]
+
+
+def _token_ids(completions: Sequence[TokenIds], device: torch.device) -> Tensor:
+    return torch.tensor([i for row in completions for i in row], device=device)
 
 
 def _on_rows(values: Tensor, is_token: Tensor) -> Tensor:
@@ -99,13 +121,13 @@ def _on_rows(values: Tensor, is_token: Tensor) -> Tensor:
     return torch.zeros_like(is_token, dtype=torch.float32).masked_scatter(is_token, values)
 
 
-def _tree_logits(
+def _tree_states(
     model: LlamaForCausalLM,
     prompts: Sequence[TokenIds],
     completions: Sequence[TokenIds],
     is_token: Tensor,
-) -> Tensor:
-    """Return the logits of the completion tokens from a token tree, row by row, (N, V)."""
+) -> tuple[Tensor, Tensor]:
+    """Return the hidden states before distinct completion tokens, and which each of the N has."""
     # The last token predicts nothing, so it is not an input.
     tree = token_tree(
         [
@@ -117,8 +139,8 @@ def _tree_logits(
     places = starts[:, None] + torch.arange(is_token.shape[1])  # (B, T)
     rows = torch.arange(len(prompts))[:, None].expand_as(places)
     wanted, source = torch.unique(tree.nodes[rows[is_token], places[is_token]], return_inverse=True)
-    logits, _ = read_tree(model, tree, wanted)
-    return logits.index_select(0, source)
+    hidden, _ = read_tree(model, tree, wanted)
+    return hidden, source
 
 
 def _padded_logits(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from baselines.common.checks import require_at_least, unread
+from baselines.train.ahead_settings import check_ahead
 from baselines.train.config import TrainConfig
 
 
@@ -15,12 +16,19 @@ class ProcessSettings:
 
     num_processes: int = 1
     """World size; it must equal the number of processes that the launcher starts."""
+    shard: bool = False
+    """Shard weights, gradients and optimizer states over the processes (FSDP2), so that each holds
+    its part of every model. Without servers, whole weights are gathered while rollouts are
+    sampled."""
     rollouts: tuple[str, ...] = ()
     """Servers that sample the rollouts, such as endpoint:http://127.0.0.1:8130/v1#policy: one
     ROLE=endpoint:... per role, or one without a role with --weights shared or lora."""
     rollout_folder: Path | None = None
     """Folder that the server was started from; with several servers, one subfolder per role. With
     --weights lora, the folder for the versions of the adapters, which the server reads."""
+    rollouts_ahead: int = 0
+    """1: the servers play the next step during each update, from weights that are one update older.
+    With --old-logprobs recompute and --tis-cap. 0: play and update take turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +50,7 @@ class EnginesConfig(TrainConfig, ProcessSettings):
             )
         if self.rollout_folder is not None and not self.rollouts:
             raise ValueError(unread("rollout_folder", self.rollout_folder, "--rollouts"))
+        check_ahead(self, self.rollouts_ahead, has_servers=bool(self.rollouts))
 
     @property
     def training(self) -> TrainConfig:

@@ -57,7 +57,8 @@ class RolloutServers:
         self._transfers: dict[str, WeightTransfer] = {}
         self._served: dict[str, ServedPolicy] = {}
         self._guards: dict[str, SyncGuard] = {}
-        self._version = -1
+        self._unchecked: set[str] = set()  # since the last sync
+        self._version = self._written = -1
         self._restored: Mapping[str, Any] | None = None
 
     def follow(
@@ -75,11 +76,11 @@ class RolloutServers:
 
         for name, server in _of_policies(self._servers, policies).items():
             endpoint, settings = self._connect(name, policies[name], server)
-            self._served[name] = ServedPolicy(endpoint, policies[name])
+            self._served[name] = ServedPolicy(endpoint, policies[name], self._processes)
             is_float32 = settings.dtype == "float32"
             self._guards[name] = SyncGuard(num_guards=len(policies), is_float32=is_float32)
         if self._restored is not None:
-            self._version = self._restored["version"] - 1
+            self._version = self._written = self._restored["version"] - 1
             for name, state in self._restored["guards"].items():
                 self._guards[name].load_state_dict(state)
         self.sync()
@@ -91,17 +92,30 @@ class RolloutServers:
         """Number of the transfer that the servers sample from; 0 for the initial weights."""
         return self._version
 
+    def write(self) -> None:
+        """Write the current weights, which the next sync then only has to load.
+
+        Nothing changes for the servers, which may be sampling.
+        """
+        self._written = self._version + 1
+        if self._processes.mesh is None:
+            in_all(self._processes, partial(self._in_first, self._write, self._written))
+        else:
+            self._write(self._written)  # gathered from all processes
+
     def sync(self) -> None:
         """Transfer the current weights; returns in all processes when they are loaded.
 
         Raises:
             RolloutError: In all processes, if a server does not load them.
         """
-        version = self._version + 1
-        in_all(self._processes, partial(self._in_first, self._transfer, version))
-        self._version = version
+        if self._written == self._version:
+            self.write()
+        in_all(self._processes, partial(self._in_first, self._load, self._written))
+        self._version = self._written
+        self._unchecked = {*self._served}
         for name, served in self._served.items():
-            served.synced(self._transfers[name].model(version))
+            served.synced(self._transfers[name].model(self._version))
 
     def check(self) -> None:
         """Compare the servers with the trained policies, in all processes together.
@@ -119,6 +133,27 @@ class RolloutServers:
             rows = self._processes.all_gather(served.gaps())
             if rows:
                 self._guards[name].check(rows, name=name, version=self._version)
+                served.checked()
+                self._unchecked.discard(name)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether this process has samples for `check`, or it is done."""
+        return all(served.is_sampled for served in self._served.values())
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether `check` has had samples of all policies since the last sync; in all processes."""
+        return not self._unchecked
+
+    def probe(self) -> None:
+        """Have samples for `check` of all policies that this process has sampled before.
+
+        Raises:
+            RolloutError: If a server returns no token ids or log-probabilities.
+        """
+        for served in self._served.values():
+            served.probe()
 
     def state_dict(self) -> dict[str, Any]:
         """Return version and references of the checks, as JSON values."""
@@ -172,9 +207,13 @@ class RolloutServers:
                 f"{error}; check that it runs"
             ) from error
 
-    def _transfer(self, version: int) -> None:
+    def _write(self, version: int) -> None:
         for transfer in self._transfers.values():
-            transfer.send(version)
+            transfer.write(version)
+
+    def _load(self, version: int) -> None:
+        for transfer in self._transfers.values():
+            transfer.load(version)
         for control in self._controls.values():
             control.reset_cache()
 

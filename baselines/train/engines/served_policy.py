@@ -9,12 +9,15 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from baselines.common.errors import RolloutError
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, OptionSampler, Prompt, Sampling, TrainablePolicy
 from baselines.policies.endpoint.policy import EndpointPolicy
 from baselines.policies.endpoint.token_options import option_logprobs
 from baselines.train.update.forward import score
 
+NUM_PROBES, PROBE_TOKENS = 8, 16
+"""Completions of a probe, and the longest that they can be, in tokens."""
 CHECKED_TOKENS = 16384
 """Most tokens of the completions of a check, prompts included, and of one forward pass."""
 
@@ -34,21 +37,50 @@ class ServedPolicy:
     Args:
         endpoint: The server; it returns token ids and log-probabilities.
         trained: The trained policy.
+        processes: Processes over which it may be sharded.
 
     Note: The first batch after every sync is kept for `gaps`.
     """
 
-    def __init__(self, endpoint: EndpointPolicy, trained: TrainablePolicy) -> None:
+    def __init__(
+        self,
+        endpoint: EndpointPolicy,
+        trained: TrainablePolicy,
+        processes: ProcessGroup = SINGLE_PROCESS,
+    ) -> None:
         self._endpoint = endpoint
         self._trained = trained
+        self._processes = processes
         self._batch: list[Completion] = []
         self._wants_batch = True
+        self._probed: tuple[Sequence[Prompt], Sampling] | None = None
 
     def synced(self, model: str | None) -> None:
         """Record that the server has the current weights, as the model of a name if not None."""
         if model is not None:
             self._endpoint.rename(model)
         self._batch, self._wants_batch = [], True
+
+    def probe(self) -> None:
+        """Sample a batch for `gaps`: few short completions of prompts of the first batch.
+
+        It does nothing without an earlier batch, or if there is one since the last sync.
+
+        Raises:
+            RolloutError: As `sample`.
+        """
+        if self._wants_batch and self._probed is not None:
+            prompts, sampling = self._probed
+            self.sample(prompts, sampling=sampling, rng=np.random.default_rng(0))
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether there is a batch for `gaps` since the last sync, or it has been checked."""
+        return not self._wants_batch
+
+    def checked(self) -> None:
+        """Record that the server has been checked, here or in another process."""
+        self._wants_batch = False
 
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
@@ -70,6 +102,9 @@ class ServedPolicy:
             )
         if answered and self._wants_batch:
             self._batch, self._wants_batch = answered, False
+        if self._probed is None:  # of the first turn, whose prompts are the shortest
+            short = min(own.max_tokens or PROBE_TOKENS, PROBE_TOKENS)
+            self._probed = prompts[:NUM_PROBES], replace(own, max_tokens=short)
         return completions
 
     def gaps(self) -> list[FloatArray]:
@@ -78,7 +113,8 @@ class ServedPolicy:
         Returns:
             One array per completion, of its number of tokens, nats. Empty without a new batch.
 
-        Note: To be called before the trained policy changes; the batch is forgotten.
+        Note: To be called before the trained policy changes, and by all processes if it is sharded;
+            the batch is forgotten.
         """
         lengths = np.array([len(c.prompt_ids) + len(c.token_ids) for c in self._batch])
         num = max(1, int(np.searchsorted(lengths.cumsum(), CHECKED_TOKENS, side="right")))
@@ -87,7 +123,12 @@ class ServedPolicy:
 
     def gaps_of(self, completions: Sequence[Completion]) -> list[FloatArray]:
         """Return the gaps of given completions, as `gaps`."""
-        scored = score(self._trained, completions, micro_batch_tokens=CHECKED_TOKENS)
+        scored = score(
+            self._trained,
+            completions,
+            micro_batch_tokens=CHECKED_TOKENS,
+            processes=self._processes,
+        )
         return [np.abs(own - c.logprobs) for own, c in zip(scored, completions, strict=True)]
 
     def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:

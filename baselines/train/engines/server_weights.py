@@ -35,7 +35,7 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
     off, without an error.
 
     Args:
-        policy: A policy with its own weights.
+        policy: A policy with its own weights; if they are sharded, all processes call this.
         folder: Created if missing; each file is replaced atomically, other files are unchanged.
 
     Raises:
@@ -56,7 +56,15 @@ def save_untied(policy: TrainablePolicy, folder: Path) -> None:
 
 
 def save_adapter(policy: TrainablePolicy, folder: Path) -> None:
-    """Write an adapter to a new folder, of which a server sees all files or none."""
+    """Write an adapter to a new folder, of which a server sees all files or none.
+
+    To be called by all processes if it is sharded, as `save_untied`; rank 0 writes.
+    """
+    from baselines.policies.local.sharding import writes_files
+
+    if not writes_files(policy.module):
+        policy.save(folder)
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as partial:
         policy.save(Path(partial))

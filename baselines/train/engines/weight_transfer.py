@@ -36,8 +36,12 @@ class WeightTransfer(Protocol):
         """Raise ValueError if the server cannot serve the policy."""
         ...
 
-    def send(self, version: int) -> None:
-        """Write the weights and make the server load them.
+    def write(self, version: int) -> None:
+        """Write the weights, while the server samples from those before."""
+        ...
+
+    def load(self, version: int) -> None:
+        """Make the server load the weights that were written last.
 
         Raises:
             EndpointError: If the server refuses.
@@ -78,9 +82,12 @@ class FullWeights:
         _expect_fit(settings, self._control.url, self._policy, (RELOAD_PATH, RESET_PATH))
         self._dtype = settings.dtype if settings.has(DIGESTS_PATH) else None
 
-    def send(self, version: int) -> None:
-        """Write the folder and make the server reload it."""
+    def write(self, version: int) -> None:
+        """Replace the files of the folder."""
         server_weights.save_untied(self._policy, self._folder)
+
+    def load(self, version: int) -> None:
+        """Make the server reload the folder."""
         self._control.reload()
 
     def verify(self, version: int) -> None:
@@ -144,10 +151,13 @@ class AdapterWeights:
             )
         _expect_fit(settings, url, self._policy, (RESET_PATH,))
 
-    def send(self, version: int) -> None:
-        """Write the adapter to a new folder, and load it in place of the earlier versions."""
+    def write(self, version: int) -> None:
+        """Write the adapter to a new folder."""
+        server_weights.save_adapter(self._policy, self._folder / self.model(version))
+
+    def load(self, version: int) -> None:
+        """Load the adapter in place of the earlier versions."""
         name = self.model(version)
-        server_weights.save_adapter(self._policy, self._folder / name)
         for loaded in filter(self._is_own, self._control.adapters()):
             self._control.unload_adapter(loaded)
         self._control.load_adapter(name, self._folder / name)

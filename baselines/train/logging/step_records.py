@@ -7,14 +7,13 @@ from pathlib import Path
 
 from baselines.common.credit_file import CREDIT_FILE
 from baselines.common.rollout_file import RecordedGroup
-from baselines.common.types import FloatArray, IntArray
-from baselines.credit import GroupOutcomes, shared_credit
+from baselines.credit import shared_credit
 from baselines.optimizers import PolicyOptimizer
-from baselines.rollouts.groups import Group
 from baselines.train.config import TrainConfig
 from baselines.train.logging.completions import CompletionRow, completion_rows
 from baselines.train.logging.credit_record import CreditHistory
 from baselines.train.logging.rollout_record import is_recorded, recorded_groups
+from baselines.train.step_credit import StepCredit
 
 
 class StepRecords:
@@ -48,34 +47,19 @@ class StepRecords:
         self.completions: list[CompletionRow] = []
         self.rollouts: list[RecordedGroup] = []
 
-    def add(
-        self,
-        step: int,
-        groups: Sequence[Group],
-        outcomes: Sequence[GroupOutcomes],
-        credit: Sequence[FloatArray],
-        advantages: Sequence[FloatArray],
-        *,
-        num_tokens: Sequence[IntArray] | None,
-    ) -> None:
-        """Record a step in place of the one before.
-
-        Args:
-            step: Number of the step.
-            groups: The groups that received credit.
-            outcomes: Outcomes of each group.
-            credit: Credit of each group, (G, T).
-            advantages: Advantages of each group, (G, T).
-            num_tokens: Completion tokens that they were computed with, if any.
-        """
+    def add(self, step: int, found: StepCredit) -> None:
+        """Record the groups of a step and their credit, in place of the step before."""
         config, every = self._config, self._config.completions_every
-        self.credited.add(step, groups, outcomes, credit)
+        groups, credit, advantages = found.groups.usable, found.credit, found.advantages
+        self.credited.add(step, groups, found.outcomes, credit)
         self.completions, self.rollouts = [], []
         if groups and every > 0 and (step - 1) % every == 0:
             self.completions = completion_rows(step, groups[0], credit[0], advantages[0])
         if groups and is_recorded(step, config.record_every):
-            shared = self._optimizer.advantage([shared_credit(own) for own in outcomes], num_tokens)
+            shared = self._optimizer.advantage(
+                [shared_credit(own) for own in found.outcomes], found.num_tokens
+            )
             self.rollouts = recorded_groups(
-                *(step, groups, outcomes, credit, advantages, shared),
+                *(step, groups, found.outcomes, credit, advantages, shared),
                 max_rollouts=config.record_rollouts,
             )

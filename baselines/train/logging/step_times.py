@@ -6,6 +6,7 @@ import time
 
 from baselines.rollouts.costs import CostTracker
 from baselines.train.logging.step_metrics import Metrics
+from baselines.train.playing import StepRollouts
 
 SHORTEST = 1e-9
 """Smallest time for token rates, in seconds."""
@@ -23,6 +24,20 @@ class StepTimes:
         now = time.perf_counter()
         self._seconds[part] = now - self._last
         self._last = now
+
+    def ahead_metrics(self, rollouts: StepRollouts, step: int) -> Metrics:
+        """Return how long rollouts took that were played ahead, and how old their weights were.
+
+        Args:
+            rollouts: Rollouts of the step, whose versions are known.
+            step: Number of the step, which updates the weights after step - 1 steps.
+        """
+        ages = [step - 1 - own.version for own in rollouts.played if own.version is not None]
+        return {
+            "rollout/staleness": sum(ages) / len(ages) if ages else None,
+            "time/rollouts_s": rollouts.seconds,
+            "time/wait_s": self._seconds["play"],
+        }
 
     def metrics(self, costs: CostTracker) -> Metrics:
         """Return the times of a step that ends now, after its credit and update parts."""

@@ -24,6 +24,8 @@ class TrainingSample:
             nats. None: those reported by the sampler.
         reference_logprobs: Log-probabilities under the reference policy. None: not computed.
         weight: Factor on the loss of the completion, relative to the others of its update.
+        version: Number of training steps whose updates the weights had that sampled it. None: not
+            recorded, because they were those before its update.
 
     Raises:
         ValueError: If a value per token has a different length than the completion.
@@ -34,6 +36,7 @@ class TrainingSample:
     old_logprobs: tuple[float, ...] | None = None
     reference_logprobs: tuple[float, ...] | None = None
     weight: float = 1.0
+    version: int | None = None
 
     def __post_init__(self) -> None:
         num_tokens = self.num_completion_tokens

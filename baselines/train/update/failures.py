@@ -20,15 +20,17 @@ class OutOfMemoryInBatch(NotEnoughMemory):
     Args:
         num_samples: Completions in it.
         num_tokens: Its tokens, counted as in the budget of a micro-batch.
+        is_sharded: Whether the weights are sharded: other processes then wait in the same pass,
+            which cannot be repeated with smaller micro-batches.
     """
 
-    def __init__(self, num_samples: int, num_tokens: int) -> None:
+    def __init__(self, num_samples: int, num_tokens: int, *, is_sharded: bool = False) -> None:
         self.num_samples = num_samples
         self.num_tokens = num_tokens
         super().__init__(
             f"a micro-batch must fit into memory, got {num_samples} completions of {num_tokens} "
-            f"tokens that do not; lower --micro-batch-tokens or --max-tokens, or pass "
-            f"--gradient-checkpointing"
+            f"tokens that do not{', and --shard allows no retry' if is_sharded else ''}; lower "
+            f"--micro-batch-tokens or --max-tokens, or pass --gradient-checkpointing"
         )
 
 
@@ -74,6 +76,7 @@ def save_samples(
             "reference_logprobs": sample.reference_logprobs,
             "logprobs": values[: sample.num_completion_tokens] if values else None,
             "advantages": sample.token_advantages,
+            "version": sample.version,
         }
         for sample, values in zip(samples, trained, strict=True)
     ]

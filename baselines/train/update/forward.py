@@ -9,10 +9,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
 from baselines.policies.base import Completion, TrainablePolicy
 from baselines.policies.local.scoring import shares_beginnings
 from baselines.train.update.batching import DISTINCT, PADDED, Counting, TrainingSample
+from baselines.train.update.lock_step import FILLER, in_lock_step
 
 
 @runtime_checkable
@@ -43,14 +45,18 @@ def score(
     *,
     micro_batch_tokens: int,
     autocast: bool = False,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> list[FloatArray]:
     """Return the log-probability of each token of each completion, in order.
+
+    To be called by all processes if the weights are sharded.
 
     Args:
         policy: The reference policy, or the trained policy before its update.
         completions: Sampled completions, each scored at its own temperature.
         micro_batch_tokens: Tokens of one forward pass, counted as by `counting_of`.
         autocast: Whether matrix products are computed in bfloat16.
+        processes: Processes over which the weights may be sharded, each with its own completions.
 
     Returns:
         One array per completion, of its number of tokens, nats; empty for an empty one.
@@ -61,9 +67,11 @@ def score(
     filled = [sample for sample in samples if sample.num_completion_tokens]
     counting = counting_of(policy, is_changed=autocast)
     with torch.no_grad():
-        for batch in counting.batches(filled, micro_batch_tokens):
+        for batch in in_lock_step(counting.batches(filled, micro_batch_tokens), processes):
             with bfloat16_products(policy.module, enabled=autocast):
-                found = policy.logprobs([sample.completion for sample in batch])
+                found = policy.logprobs([s.completion for s in batch or [FILLER]])
+            if batch is None:
+                continue
             for sample, values in zip(batch, found.double().cpu().numpy(), strict=True):
                 scores[index_of[id(sample)]] = values[: sample.num_completion_tokens]
     return scores

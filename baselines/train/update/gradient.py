@@ -15,6 +15,7 @@ from baselines.policies.base import Completion, TrainablePolicy
 from baselines.train.update.batching import TrainingSample, token_batch
 from baselines.train.update.failures import NonFiniteBatch, OutOfMemoryInBatch
 from baselines.train.update.forward import bfloat16_products, checkpointed, counting_of
+from baselines.train.update.lock_step import FILLER, in_lock_step
 from baselines.train.update.options import UpdateOptions
 
 Metrics = dict[str, float]
@@ -74,7 +75,8 @@ class GradientPass:
 
         Raises:
             NonFiniteBatch: If the loss is not finite, in any process.
-            OutOfMemoryInBatch: If a micro-batch does not fit into memory, nor its halves.
+            OutOfMemoryInBatch: If a micro-batch does not fit into memory, nor its halves, which
+                are not tried with sharded weights.
         """
         sizes = self._processes.all_gather([(s.num_completion_tokens, s.weight) for s in samples])
         counts, weights = [count for count, _ in sizes], [weight for _, weight in sizes]
@@ -101,7 +103,7 @@ class GradientPass:
         try:
             return self._run(samples, counts, weights)
         except OutOfMemoryInBatch as error:
-            if error.num_samples == 1:
+            if error.num_samples == 1 or self._is_sharded:
                 raise
             # Half of the failed batch, not of the budget, which it may not have filled. It is
             # kept, because the next update would fail in the same way.
@@ -109,6 +111,10 @@ class GradientPass:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return self._run(samples, counts, weights)
+
+    @property
+    def _is_sharded(self) -> bool:
+        return self._processes.mesh is not None
 
     def clear(self) -> None:
         """Clear the gradient."""
@@ -123,22 +129,37 @@ class GradientPass:
             samples = [sample for sample in samples if sample.has_advantage]
         metrics: Metrics = {"loss": 0.0, "clip_rate": 0.0, "approx_kl": 0.0}
         gaps: list[FloatArray] = []
+        failure: NonFiniteBatch | None = None
         self.clear()
         counting = counting_of(
             self._policy, is_changed=self._options.autocast or self._options.gradient_checkpointing
         )
-        for batch in counting.batches(samples, self.micro_batch_tokens):
+        batches = counting.batches(samples, self.micro_batch_tokens)
+        for batch in in_lock_step(batches, self._processes):
             try:
+                if batch is None:
+                    self._backward_filler()
+                    continue
                 loss, averages, gap = self._backward(batch, normalizer)
+            except NonFiniteBatch as error:
+                if not self._is_sharded:
+                    raise
+                failure = failure or error  # raised when no process needs this one any more
+                continue
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 self.clear()
-                raise OutOfMemoryInBatch(len(batch), counting.size(batch)) from error
+                rows = batch or [FILLER]
+                raise OutOfMemoryInBatch(
+                    len(rows), counting.size(rows), is_sharded=self._is_sharded
+                ) from error
             gaps.append(gap)
             metrics["loss"] += loss
             for name, value in averages.items():
                 metrics[name] = metrics.get(name, 0.0) + value * gap.size / sum(counts)
+        if failure is not None:
+            raise failure
         return metrics, gaps
 
     def _backward(
@@ -158,10 +179,18 @@ class GradientPass:
             try:
                 output = self._optimizer.loss(logprobs, batch, entropy=entropy)
             except FloatingPointError as error:
+                if self._is_sharded:
+                    _backward_nothing(logprobs)  # the other processes wait in this pass
                 raise NonFiniteBatch(str(error), samples, logprobs) from error
             output.loss.backward()  # type: ignore[no-untyped-call]
         gap = (logprobs.detach() - batch.old_logprobs)[batch.completion_mask].abs()
         return output.loss.item(), output.metrics, gap.double().cpu().numpy()
+
+    def _backward_filler(self) -> None:
+        """Take part in a forward and backward pass of other processes, without a gradient."""
+        with checkpointed(self._policy.module, enabled=self._options.gradient_checkpointing):
+            logprobs, _ = self._forward([FILLER])
+            _backward_nothing(logprobs)
 
     def _forward(
         self, samples: Sequence[TrainingSample]
@@ -171,3 +200,8 @@ class GradientPass:
             if self._optimizer.needs_entropy and isinstance(self._policy, EntropyPolicy):
                 return self._policy.logprobs_and_entropy(completions)
             return self._policy.logprobs(completions), None
+
+
+def _backward_nothing(logprobs: torch.Tensor) -> None:
+    """Back-propagate a gradient of 0."""
+    (logprobs.sum() * 0.0).backward()  # type: ignore[no-untyped-call]

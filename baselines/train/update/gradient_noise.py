@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
+from baselines.policies.local.sharding import own_elements
+
 MAX_COORDINATES = 2**18
 """Coordinates of the gradient that are compared; of a larger one, a random choice of them."""
 _CHOICE_SEED = 20260212
@@ -46,11 +49,17 @@ class GradientNoise:
 
     Args:
         parameters: The trained parameters.
+        processes: Processes over which they may be sharded.
     """
 
-    def __init__(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[torch.nn.Parameter],
+        processes: ProcessGroup = SINGLE_PROCESS,
+    ) -> None:
         self.before: torch.Tensor | None = None
         self._parameters = parameters
+        self._processes = processes
         self._places = _choice(parameters)
 
     def measure(self) -> float | None:
@@ -67,21 +76,24 @@ class GradientNoise:
 
     def _gradient(self) -> torch.Tensor:
         """Return the chosen coordinates of the gradient, on the CPU."""
-        if self._places is None:
-            return torch.cat([_flat(parameter).float().cpu() for parameter in self._parameters])
-        return torch.cat(
-            [
-                _flat(parameter)[places].float().cpu()
-                for parameter, places in zip(self._parameters, self._places, strict=True)
-                if len(places)
-            ]
-        )
+        places: Sequence[torch.Tensor | None] = self._places or [None] * len(self._parameters)
+        own = [_chosen(*pair) for pair in zip(self._parameters, places, strict=True)]
+        if self._processes.mesh is None:
+            return torch.cat(own)
+        # The shards of a parameter are contiguous, in the order of ranks.
+        ranks = self._processes.all_gather([[part.numpy() for part in own]])
+        parts = [part for of_parameter in zip(*ranks, strict=True) for part in of_parameter]
+        return torch.from_numpy(np.concatenate(parts))
 
 
-def _flat(parameter: torch.nn.Parameter) -> torch.Tensor:
-    """Return the gradient of a parameter, which is 0 if it was not used."""
+def _chosen(parameter: torch.nn.Parameter, places: torch.Tensor | None) -> torch.Tensor:
+    """Return the chosen coordinates of a gradient in this process, 0 if it was not used."""
     gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-    return gradient.reshape(-1)
+    flat, first = own_elements(gradient)
+    if places is not None:
+        own = places - first
+        flat = flat[own[(own >= 0) & (own < len(flat))]]
+    return flat.float().cpu()
 
 
 def _choice(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor] | None:

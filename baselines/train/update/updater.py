@@ -14,6 +14,7 @@ from baselines.common.processes import SINGLE_PROCESS, ProcessGroup
 from baselines.common.types import FloatArray
 from baselines.optimizers import PolicyOptimizer
 from baselines.policies.base import TrainablePolicy
+from baselines.policies.local.sharding import sharded_like, whole
 from baselines.train.update.batching import TrainingSample
 from baselines.train.update.failures import NonFiniteBatch, save_samples
 from baselines.train.update.forward import enable_checkpointing, score
@@ -40,8 +41,8 @@ class Updater:
         reference: The frozen policy of the KL term; needed if the optimizer has one.
         parameters: Parameters to train. None: those of the policy that require a gradient.
         failure_dir: Folder for batches with a non-finite loss or gradient. None: not saved.
-        processes: Data-parallel processes, each with a copy of the policy and its own samples;
-            the step equals that of one process with all samples.
+        processes: Data-parallel processes, each with a copy or its shard of the policy and with its
+            own samples; the step equals that of one process with all samples.
 
     Raises:
         ValueError: If the optimizer needs a reference or entropies that are not available, or
@@ -83,7 +84,7 @@ class Updater:
             options=self._options,
             processes=processes,
         )
-        self._noise = GradientNoise(self._parameters)
+        self._noise = GradientNoise(self._parameters, processes)
         self._check()
         processes.broadcast_parameters(self._parameters)
         if self._options.gradient_checkpointing:
@@ -114,7 +115,8 @@ class Updater:
         Raises:
             FloatingPointError: If the loss or the gradient is not finite; that update is then not
                 applied.
-            MemoryError: If neither a micro-batch nor its halves fit into memory; likewise.
+            MemoryError: If neither a micro-batch nor its halves fit into memory; likewise. With
+                sharded weights the halves are not tried.
 
         Note: Samples without advantage have no gradient and are not computed, unless the loss has a
             KL or entropy term, but count in the mean. Without any advantage there is no step.
@@ -162,11 +164,29 @@ class Updater:
                 f"policy, got one of {len(state['shapes'])} parameters with other shapes; resume "
                 f"with the policy that was trained"
             )
-        self._torch_optimizer.load_state_dict(state["torch_optimizer"])
+        self._torch_optimizer.load_state_dict(self._own_part(state["torch_optimizer"]))
         self._num_updates = state["num_updates"]
         self._noise.before = state["last_gradient"]
         budget = min(self._gradient.micro_batch_tokens, state["micro_batch_tokens"])
         self._gradient.micro_batch_tokens = budget
+
+    @property
+    def parameters(self) -> Sequence[torch.nn.Parameter]:
+        """The trained parameters, by whose index the state of the torch optimizer is stored."""
+        return self._parameters
+
+    def _own_part(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return a state of the torch optimizer, of whole tensors or shards, as it is held here."""
+        held = {
+            index: {
+                name: sharded_like(value, self._parameters[index])
+                if isinstance(value, torch.Tensor)
+                else value
+                for name, value in own.items()
+            }
+            for index, own in state["state"].items()
+        }
+        return {**state, "state": held}
 
     def _check(self) -> None:
         if self._optimizer.needs_reference and self._reference is None:
@@ -221,6 +241,7 @@ class Updater:
             [sample.completion for sample in samples],
             micro_batch_tokens=self._gradient.micro_batch_tokens,
             autocast=self._options.autocast,
+            processes=self._processes,
         )
 
     def _parts(self, samples: list[TrainingSample]) -> Iterator[list[TrainingSample]]:
@@ -272,7 +293,7 @@ class Updater:
         return self._learning_rate * progress
 
     def _clip_gradient(self, samples: Sequence[TrainingSample]) -> float:
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
+        norm = whole(torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm))
         if not norm.isfinite():
             message = f"the gradient must be finite, got norm {norm.item()}; lower --learning-rate"
             raise NonFiniteBatch(message, samples)

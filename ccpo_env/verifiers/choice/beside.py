@@ -15,7 +15,7 @@ _CUE = re.compile(
     r"\b(?:so\s+(?:is|does|would\s+be)|(?:just\s+)?as\s+(?:is|does|would\s+be|are)|likewise|ditto"
     rf"|another\s+(?:{_ANSWER}\s+)?(?:{_NOUN}\s+)?(?:is|would\s+be|could\s+be)"
     rf"|(?:the\s+)?(?:other|second|next)\s+(?:{_ANSWER}\s+)?(?:{_NOUN}\s*)?(?:is|would\s+be|being|:)"
-    r"|same\s+(?:goes\s+)?for|together\s+with|along\s+with|as\s+well\s+as|and\s+also|und\s+auch"
+    r"|same\s+(?:goes\s+)?for|(?:could|might|may|can)\s+(?:also|equally|as\s+well)\s+be|or\s+is\s+it|but\s+also|together\s+with|along\s+with|as\s+well\s+as|and\s+also|und\s+auch"
     r"|ebenso|y\s+también|et\s+aussi|e\s+anche|e\s+também)\s+",
     re.IGNORECASE,
 )
@@ -36,7 +36,9 @@ _TOO = re.compile(
     rf"|(?:just\s+|equally\s+)?as\s+(?=(?:{_ANSWER})\b))",
     re.IGNORECASE,
 )
-_OTHER = re.compile(r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b", re.IGNORECASE)
+_OTHER = re.compile(
+    r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:other|second|next)\b(?!\s+choice)", re.IGNORECASE
+)
 _ORDINAL_OF = re.compile(
     r"[\s*_)]*(?:is|would\s+be)\s+the\s+(?:second|next)\s+"
     rf"(?!(?:{_ANSWER}|{_NOUN}|best|suitable|appropriate|effective|reasonable|useful"

@@ -29,17 +29,22 @@ _REPORTED = (
     rf"(?:said|claimed|thought|believed|assumed|suggested|argued)\b{_TO_THE_END}"
     rf"|\b(?:previous|earlier|last|old|first|initial|original)\s+(?:answer|response|guess|choice)"
     rf"\s+(?:was|had\s+been)\b{_TO_THE_END}"
-    r"|\b(?:would|could|might)\s+be\s+[^.,;!?\n]{1,40}?\s+if\s+(?!(?:I|we|you)\b)[^.,;!?\n]*"
+    r"|(?<![^.,;!?\n])[^.,;!?\n]{0,80}?\b(?:would|could|might)\s+be\s+[^.,;!?\n]{1,40}?\s+if\s+(?!(?:I|we|you)\b)[^.,;!?\n]*"
     rf"|\baccording\s+to\s+(?:an?|my|some|one|another|the)\s+(?:\w+\s+)?"
     rf"(?:student|friend|colleague|user|teacher|classmate|people|forum|website|blog)s?\b,?"
     rf"{_TO_THE_END}"
 )
 _SUPPOSED = (
+    rf"\b(?:normally|usually|ordinarily|otherwise|typically),?\s+(?:I|we)(?:'d|\s+would)\b{_TO_THE_END}"
+    r"|"
     r"\b(?:suppose|supposing|assume|assuming|imagine|pretend|hypothetically|what\s+if"
     r"|(?:let's|let\s+us)\s+(?:assume|suppose|imagine|pretend))\b[^.,;!?\n]*"
     r"|\b(?:let's|let\s+us)\s+say\b[^.,;!?\n]*\bfor\s+(?:a\s+moment|now|the\s+sake)\b[^.,;!?\n]*"
     r"|\bif\s+[^.,;!?\n]{0,60}?\b(?:answer|option|choice)\b[^.,;!?\n]{0,20}?\b(?:is|was|were|be)\b"
     r"(?:(?!\bthen\b)[^.,;!?\n])*"
+    r"|\bif\s+(?!(?:I|we|you|one)\b)(?:[^.;!?\n]|\.\d){1,120}?"
+    r"\b(?:were|had|was)\b(?:[^.;!?\n]|\.\d){0,120}?,\s*"
+    rf"(?:then\s+)?[^.,;!?\n]{{0,40}}?\bwould\b{_TO_THE_END}"
     r"|\bif\s+[(*]*[A-Z][)*]*\s+(?:is|was|were)\b(?:(?!\bthen\b)[^.,;!?\n])*"
 )
 _NOT_ITS_OWN = re.compile(rf"{_REPORTED}|{_SUPPOSED}", re.IGNORECASE)

@@ -11,16 +11,9 @@ from functools import lru_cache
 from itertools import islice
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
+from ccpo_env.verifiers.choice.negations import BELIEVE, CORRECTION, NOT, YES_DOUBT
 from ccpo_env.verifiers.choice.options import Options, Statement
-from ccpo_env.verifiers.choice.words import (
-    ANSWER,
-    BELIEVE,
-    COPULA,
-    CORRECTION,
-    NOT,
-    YES_DOUBT,
-    words,
-)
+from ccpo_env.verifiers.choice.words import ANSWER, COPULA, words
 
 MAX_WINDOW = 120
 """Longest distance, in characters, of an answer from the word that announces it."""
@@ -54,9 +47,12 @@ _ALSO_FIRST = re.compile(
 _COULD_ALSO = re.compile(
     r"[^.\n]{0,60}?\b(?:(?:could|might|may|can)\s+(?:also|equally|as well)\s+be|with)\s+"
     r"(?:option\s+)?"
-    r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])(?:(?<!with .)|(?=\s+(?:also|as well|as a)\b))"
+    r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
+    r"(?:(?<!with .)|(?=\s+(?:also|as well|as a(?! (?:distant|close)))\b))"
 )
 _OPENING = re.compile(r"[\s*_`\"'(\[<]*")
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
+_CONCLUDES = re.compile(r"(?:so|thus|hence|therefore)\b|→|=>", re.IGNORECASE)
 _ADJACENT_NOT = re.compile(rf"(?:{NOT})(?:\s+\S+){{0,2}}$", re.IGNORECASE)
 """A negation among the last words of a clause that belongs to the noun behind them."""
 ANSWER_NOUN = re.compile(ANSWER)
@@ -118,13 +114,14 @@ def judged(text: str, cue: int, statement: Statement, *, strength: int = 2) -> F
         strength: See `Found`.
     """
     clause = clause_start(text, cue)
-    before = NO_DOUBT.sub(" ", text[clause:cue].lower())
+    before = NO_DOUBT.sub(" ", _IN_BRACKETS.sub(" ", text[clause:cue].lower()))
     between = NO_DOUBT.sub(" ", text[cue : statement.start].lower())
     last_words = " ".join(before.split()[-3:])
     is_negated = bool(
         occurs(NEGATION, between)
         or (
             occurs(NEGATION, last_words)
+            and not _CONCLUDES.match(text, cue)
             and not re.search(r"\bno\b[.,!]?$", last_words)
             and _ADJACENT_NOT.search(last_words)
         )
@@ -156,6 +153,8 @@ def negated_at(text: str, place: int, options: Options) -> Found | None:
     if opened and options.text_at(text, opened.end()):
         return None
     negation = NEGATION.match(lower(text), opened.end() if opened else place)
+    if negation and NO_DOUBT.match(lower(text), negation.start()):
+        return None
     if negation is None:
         statement = options.statement_at(text, place)
         if statement is None or not is_called_wrong(text, statement.end):

@@ -17,8 +17,10 @@ from ccpo_env.verifiers.choice.marks import (
     said_of,
     verdict_behind,
 )
+from ccpo_env.verifiers.choice.negations import CORRECTION
 from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, THEREFORE, letter_of
+from ccpo_env.verifiers.choice.terms import is_part_of_term
+from ccpo_env.verifiers.choice.words import CHOOSE, THEREFORE, letter_of
 
 MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""
@@ -50,7 +52,7 @@ _LETTER_AND_TEXT = re.compile(rf"{_NAME}([A-Z])\s+(?:(?:is|are|was|were)\s+)?\(?
 _MARK = re.compile(rf"(?:(?P<yes>{MARK_RIGHT})|(?P<no>{MARK_WRONG}))\s*")
 _LABEL = re.compile(
     rf"(?P<open>[*_`(\[\"'（【]*){_NAME}[*_`(\[]*(?P<letter>[A-Za-z]|[{OPTION_LETTERS}])(?![A-Za-z'])"
-    r"(?P<close>[*_`\"'）】]*\s?[).:\]、．|?][*_`)\]]*|[*_`\"'\])]+|\s+[-–—:=]\s|(?=\s*(?:\n|$))"
+    r"(?P<close>[*_`\"'）】]*\s?[).:\]、．|?][*_`)\]]*|[*_`\"'\])]+|\s+(?:[-–—:=→]|[-=]>)\s|(?=\s*(?:\n|$))"
     rf"|(?=\s*(?:{MARK_RIGHT}|{MARK_WRONG}|\((?i:no|yes|in|co|wr|ri|fa|tr))))",
     re.IGNORECASE,
 )
@@ -149,7 +151,12 @@ def _item(line: str, place: int, options: Options) -> _Item | None:
         return None
     letter, end = own
     rest = line[end:]
-    if {other[1] for other in _OTHER_LABEL.finditer(rest)} & set(options.letters) - {letter}:
+    others = {
+        other[1]
+        for other in _OTHER_LABEL.finditer(rest)
+        if not is_part_of_term(rest, *other.span(1), "")
+    }
+    if others & set(options.letters) - {letter}:
         return None  # a list in one line
     item = _read(letter, place, rest, is_right)
     is_prose = not _LABEL.match(line, start) and not _ENDS_TEXT.match(rest) and is_right is None

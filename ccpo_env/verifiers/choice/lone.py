@@ -11,21 +11,23 @@ from ccpo_env.verifiers.choice.judging import (
     NEGATION,
     NO_DOUBT,
     Found,
-    contrast_after,
     first_and_last,
     judged,
     lower,
     occurs,
 )
+from ccpo_env.verifiers.choice.mentioned import mentioned
+from ccpo_env.verifiers.choice.named_best import options_named
 from ccpo_env.verifiers.choice.options import Options, Statement
-from ccpo_env.verifiers.choice.words import NOT, words
 
-MAX_SENTENCE = 600
-"""Longest sentence in which the text of an option is searched, in characters."""
 _LABEL_LINE = re.compile(r"\s*[-*>•#\s]*[(\[*_]*([A-Z])[*_]*[).:\]、．]")
 _FULL_STOP = re.compile(r"(?<=[^\s.]{2}[.!?])\s+(?=\S)|(?<=[。！？])(?=.)")
 _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*|__([^_\n]{1,300})__")
-_LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\()")
+_LEAD = re.compile(r"[*_)\]\"'`]*\s*(?:[.):,;!\n–—]|-\s|$|because\b|since\b|\(|\[(?=[A-Z]))")
+_BULLET = re.compile(r"\s*[-*•]\s")
+_CHANGED = re.compile(r"\b(?:chang|switch)", re.IGNORECASE)
+_POSSIBLE = re.compile(r"\b(?:could|might|may|can)\s+(?:also\s+)?be\b", re.IGNORECASE)
+_LABELLED_LEAD = re.compile(r"[\s*_]*[A-Z]\)\s")
 _AS = re.compile(
     r"\s+(?:because|since|as|rather|instead|not|for sure|it is|I think|I believe|I guess|I suppose"
     r"|probably|obviously|clearly|definitely|(?:most )?likely(?=\s*(?:[.!]|$))|imo|tbh)\b",
@@ -41,25 +43,10 @@ _HEDGED = re.compile(
     r"|plausible|possible|only if|unless|no longer)\b",
     re.IGNORECASE,
 )
-_EXCLUDED = re.compile(
-    r",?\s*\(?(?:and|but)?\s*(?:not|rather than|instead of|as opposed to|unlike|in contrast to)\s+"
-    r"(?:(?:by|with|through|to|in|of|from|an?|the)\s+)*",
-    re.IGNORECASE,
-)
-_NOT_FIRST = re.compile(r"\bnot\s+(?:(?:by|with|through|to|in|of|from|an?|the)\s+)*", re.IGNORECASE)
-_UNSUITABLE = re.compile(
-    f"{NOT}|"
-    + words(
-        "contraindicated; useless; ineffective; harmful; dangerous; unsafe; inappropriate; worse",
-        "inferior; unsuitable; obsolete; inadequate; insufficient; unnecessary; too weak; outdated",
-        "worsens?; aggravates?; kontraindiziert; contre-indiqué; contraindicado; противопоказан",
-    )
-    + "|禁忌"
-)
 _LABELS = re.compile(r"(?<![A-Za-z])([A-Z])[:.)]\s")
 _MARK = re.compile(r"[✅✓✔☑👉]")
 REPLY_NUMBER = re.compile(
-    r"(?:A:\s*(?=\([B-Z]\))|(?:(?:assistant|model|bot|ai)|(?:question|q|answer|a|no\.?)?\s?\d{1,3})\s?[:.)]\s+(?=\S))",
+    r"(?:A:\s*(?=\([B-Z]\)|[B-Z][\s.]*$)|(?:(?:assistant|model|bot|ai)|(?:question|q|answer|a|no\.?)?\s?\d{1,3})\s?[:.)]\s+(?=\S))",
     re.IGNORECASE,
 )
 
@@ -67,14 +54,15 @@ REPLY_NUMBER = re.compile(
 def lone_answer(text: str, options: Options) -> Found | None:
     """Return an answer that stands alone: a marked line, the last or first line, bold text."""
     lines = [line for line in re.finditer(r"[^\n]+", text) if line[0].strip(" *_-`#>")]
-    if not lines:
+    in_bullets = len(lines) > 1 and all(_BULLET.match(own[0]) for own in lines[-2:])
+    if not lines or (in_bullets and options.statement_at(lines[-1][0], 0, is_whole=True)):
         return None
     return (
         _marked(text, lines, options)
         or _in_a_line(text, lines, options)
         or _in_bold(text, options)
         or _at_the_end(lines[-1], options)
-        or _mentioned(lines, options)
+        or mentioned(text, lines, options)
     )
 
 
@@ -111,6 +99,7 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
                 and not is_list
                 and (
                     _LEAD.match(line[0], lead.end)
+                    or _LABELLED_LEAD.match(line[0])
                     or _AS.match(line[0], lead.end)
                     or _explained(line[0], lead)
                 )
@@ -148,54 +137,15 @@ def _at_the_end(line: re.Match[str], options: Options) -> Found | None:
     sentence = _FULL_STOP.split(line[0].strip())[-1]
     if sentence.endswith("?") or occurs(NEGATION, NO_DOUBT.sub(" ", sentence.lower())):
         return None
-    for cue in reversed([*first_and_last(COPULA_CUE.finditer(lower(sentence)))]):
+    for cue in first_and_last(COPULA_CUE.finditer(lower(sentence))):
         statement = options.statement_at(sentence, cue.end(), is_whole=True)
         if statement and set(statement.letters) <= set(options.letters):
-            return Found(statement.letters, line.start(), line.end())
+            found = Found(statement.letters, line.start(), line.end())
+            is_sure = _POSSIBLE.search(sentence) is None and (
+                cue[0] not in {"with", "as", "to"} or _CHANGED.search(sentence) is not None
+            )
+            return found if is_sure else found.beside(tuple(options_named(sentence, options)))
     return None
-
-
-def _mentioned(lines: list[re.Match[str]], options: Options) -> Found | None:
-    """Return the only option whose text the last line or the first one mentions."""
-    if not options.is_known:
-        return None
-    for line in (lines[-1], lines[0]):
-        sentences = [part for part in re.split(r"(?<=[.!?。！？])\s+", line[0]) if part.strip()]
-        sentence = sentences[-1] if line is lines[-1] else sentences[0]
-        if len(sentence) > MAX_SENTENCE:
-            continue
-        letters: list[str] = []
-        place, others = 0, ""
-        while place < len(sentence):
-            named = options.text_at(sentence, place) and options.member_at(sentence, place)
-            excluded = _EXCLUDED.match(sentence, place) if letters else None
-            other = options.statement_at(sentence, excluded.end()) if excluded else None
-            contrast = None if letters else _not_but(sentence, place, options)
-            if other and not set(other.letters) & set(letters):
-                place = other.end
-            elif contrast:
-                letters += contrast.letters
-                place = contrast.end
-            elif named and named[1] > place:
-                letters += named[0]
-                place = named[1]
-                others += " "
-            else:
-                others += sentence[place]
-                place += 1
-        is_sure = not others.rstrip().endswith("?") and not occurs(_UNSUITABLE, others)
-        if len(set(letters)) == 1 and is_sure:
-            return Found((letters[0],), line.start(), line.end())
-        if len(set(letters)) > 1:
-            return None
-    return None
-
-
-def _not_but(sentence: str, place: int, options: Options) -> Found | None:
-    """Return the answer of "not a B but an A" at a place."""
-    negation = _NOT_FIRST.match(sentence, place)
-    statement = options.statement_at(sentence, negation.end()) if negation else None
-    return contrast_after(sentence, statement, options) if statement else None
 
 
 def is_listed(text: str, place: int) -> bool:

@@ -29,6 +29,7 @@ _QUOTED = re.compile(r"(?<![\w'])'([A-Z])'(?![\w'])")
 _OTHER_BOX = re.compile(
     r"\\(?:framebox|doublebox|ovalbox|colorbox\{\w{1,20}\})(?:\[[^\]]{0,20}\])*\s?\{"
 )
+_BOX_WITHOUT_SIGN = re.compile(r"(?<![\\\w])boxed\s?\{")
 _BARE_BOX = re.compile(r"\\boxed\s+(?=([A-Za-z])(?![A-Za-z{]))[A-Za-z]")
 _TABLE = re.compile(
     r"^[ ]*\|(?P<head>[^\n]*)\|[ ]*\n[ ]*\|[ :|-]+\|[ ]*\n"
@@ -48,7 +49,9 @@ def without_markup(text: str) -> str:
     Struck text is left out unless nothing else remains, blocks of HTML are lines, fields of
     objects in JSON and a table with one answer state it.
     """
-    text = _CONTROL.sub("", text)
+    text = _CONTROL.sub("", text).replace("wer(s)", "wers").replace("ion(s)", "ions")
+    if "boxed" in text:
+        text = _BOX_WITHOUT_SIGN.sub(r"\\boxed{", text)
     if "&" in text:
         text = _QUOTE_ENTITY.sub(lambda own: unescape(own[0]), text)
     if "<" in text:

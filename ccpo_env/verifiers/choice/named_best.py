@@ -10,10 +10,10 @@ from ccpo_env.verifiers.choice.options import Options
 
 _BEST = (
     r"(?:most\s+(?:likely|probable|appropriate|suitable|accurate|effective)|best|correct|right"
-    r"|preferred)"
+    r"|preferred|next|first|initial)"
 )
 _NAMED_BEST = re.compile(
-    rf"\bthe\s+(?:single\s+)?{_BEST}\s+(?:[\w'-]+\s+){{1,6}}?(?:is|would\s+be|should\s+be)\s+"
+    rf"\bthe\s+(?:single\s+)?{_BEST}\s+(?:[\w'-]+\s+){{1,10}}?(?:is|would\s+be|should\s+be)\s+"
     r"(?!not\b)",
     re.IGNORECASE,
 )
@@ -32,7 +32,11 @@ _DOUBTS = re.compile(
 _LETTER = re.compile(
     r"(?:\b(?i:option|choice|answer)\s+[(*]*([A-Z])|(?<![A-Za-z'])([A-Z]))(?![A-Za-z'])"
 )
-_SENTENCE_END = re.compile(r"(?<=[a-z)*]{2}[.!?])\s+|(?<=\s[A-Z]\.)\s+(?=[A-Z])|\n+")
+_IN_BRACKETS = re.compile(r"\((?:(?i:option|choice)\s+)?[A-Z]\)[*_]*\W?$")
+_IF = re.compile(r"\W*If\b(?!\s+(?:anything|so|not)\b)")
+_SENTENCE_END = re.compile(
+    r"(?<=[a-z)*]{2}[.!?])\s+|(?<=\)[.!?])\s+|(?<=\s[A-Z]\.)\s+(?=[A-Z])|\n+"
+)
 
 
 def named_best(text: str, options: Options) -> Found | None:
@@ -50,18 +54,21 @@ def named_best(text: str, options: Options) -> Found | None:
     cue = cues[0]
     stop = _SENTENCE_END.search(text, cue.end())
     own = text[: stop.start()] if stop else text
-    statement = options.statement_at(own, cue.end())
+    behind = _IN_BRACKETS.search(own, cue.end())
+    statement = options.statement_at(own, behind.start() if behind else cue.end())
     if statement is None or not options.ends_clause(own, statement.end):
         return None
     before = text[sentence_start(text, cue.start()) : cue.start()]
     if len(statement.letters) != 1 or _DOUBTS.search(before):
         return None
     for sentence in _SENTENCE_END.split(text[statement.end :]):
-        named = _named_in(sentence, options)
+        named = options_named(sentence, options)
         if not named:
             if _DISMISSED.search(sentence):
                 return None  # "It is contraindicated"
             continue
+        if statement.letters[0] not in named and _IF.match(sentence):
+            continue  # "If he is allergic, B is used"
         if statement.letters[0] in named or _DOUBTS.search(sentence) or "?" in sentence:
             return None
         if not _DISMISSED.search(sentence):
@@ -69,7 +76,7 @@ def named_best(text: str, options: Options) -> Found | None:
     return judged(own, cue.start(), statement)
 
 
-def _named_in(sentence: str, options: Options) -> set[str]:
+def options_named(sentence: str, options: Options) -> set[str]:
     """Return the letters of the options that a sentence names by letter or by text."""
     named = {own[1] or own[2] for own in _LETTER.finditer(sentence)} & set(options.letters)
     for letters, _, _ in texts_in(sentence, options.letters, options.texts):

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_uppercase
 
-from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
+from ccpo_env.verifiers.choice.joining import JOINT, SINGLE, UNKNOWN, joined_member
 from ccpo_env.verifiers.choice.option_texts import (
+    elided,
     is_in_passing,
     letters_named,
     option_text,
     texts_pattern,
+    without_zeros,
 )
 from ccpo_env.verifiers.choice.terms import (
     ends_range,
@@ -23,12 +25,8 @@ from ccpo_env.verifiers.choice.terms import (
 )
 from ccpo_env.verifiers.choice.words import (
     ALPHABETIC,
-    AND,
     BECAUSE,
-    IN_ORDER,
     LABEL,
-    LOOK_ALIKES,
-    MAYBE,
     THEREFORE,
     letter_of,
 )
@@ -46,28 +44,9 @@ _STEP = re.compile(rf"[{_DECORATION}]++|{LABEL}|{THEREFORE}", re.IGNORECASE)
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
 _CLOSE_TEXT = re.compile(r"(?:[.!?]?[*_`\"')\]>】」』〕》〉]++)?")
-_SINGLE = re.compile(
-    rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?:[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
-    rf"|(?<!\w)[{''.join(IN_ORDER)}](?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
-)
-_GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*(?:(?i:option|choice)\s+)?")
-_OPTION_DISMISSED = re.compile(
-    r"[.!]\s+(?:option|choice)\b"
-    r"(?:(?!\b(?:correct|right|possible|best|but|fits?|works?)\b)[^.!?\n]){1,80}?"
-    r"\b(?:is|are|would be)\s+(?:both |also )?"
-    r"(?:not (?:recommended|indicated|advised|appropriate|suitable)|contraindicated|unlikely"
-    r"|less likely)\b(?! to\b)",
-    re.IGNORECASE,
-)
-_PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
-_JOINT = re.compile(
-    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\))\s*(?=(?:or|and)\b))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
-    re.IGNORECASE,
-)
-_SHORT_JOINT = re.compile(r"\s*(?:and|or|und|oder|et|ou|y|o|e|[,/&])\s+")
 _NOTHING = re.compile(
-    r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，；：…|/\\#=\-–—]*"
+    r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，、；：…|/\\#=\-–—]*"
 )
 _WEAK = frozenset("AIOEYUaioeyuСАВКУОИЯсавкуоия")
 """Letters that are also words of some language."""
@@ -75,17 +54,10 @@ _END = re.compile(
     r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}<>/&+–—#_`\[】」』〕》〉✅✓✔☑]|-\s|\()"
     r"|\s?[\u0590-\u1fff\u3040-\uffdc]"
 )
-_ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
+_NO_NOUN = re.compile(r"\s+(?:and|or|over|with|wins|the)\b")
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
-_OPENED = re.compile(r"[*_`\"'(\[]*")
-_VERB = re.compile(
-    r"[\s*_)]*(?:is|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
-)
-_LIST_ENDED = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*\W*$")
-_LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
-_LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +98,10 @@ class Options:
         found = pattern.match(text, place) if pattern else None
         if found is None or is_in_passing(text, found.start(), found.end()):
             return None
-        return tuple(letters_named(found)), found.end()
+        letters = letters_named(found)
+        own = self.texts[self.letters.index(letters[0])]
+        shared = elided(text, found.start(), own, self.texts)
+        return (*letters, *(self.letters[other] for other in shared)), found.end()
 
     def member_at(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
         """Return the letters of the option stated at a place, and its end; None if there is none.
@@ -134,7 +109,7 @@ class Options:
         A letter counts with the text of its option; with that of another one, both count.
         """
         named = self.text_at(text, place)
-        single = _SINGLE.match(text, place)
+        single = SINGLE.match(text, place)
         if named and (single is None or self._is_text(single, named[1])):
             end = _CLOSE_TEXT.match(text, named[1]).end()  # type: ignore[union-attr]
             behind = _LETTER_BEHIND.match(text, end)
@@ -185,7 +160,8 @@ class Options:
                 return own.isupper()
             if own.islower():
                 return is_continued(text, single.end(), is_weak=is_weak)
-            return bool(_BECAUSE.match(text, single.end())) or self.joined_at(text, single.end())
+            after = _BECAUSE.match(text, single.end()) or _NO_NOUN.match(text, single.end())
+            return after is not None or self.joined_at(text, single.end())
         return True
 
     def _start(self, text: str, place: int) -> int:
@@ -194,6 +170,11 @@ class Options:
         The text of an option may begin with such a word: "right heart failure".
         """
         for _ in range(MAX_STEPS):
+            unknown = UNKNOWN.match(text, place)
+            if unknown and self.text_at(text, unknown.end()):
+                if unknown[0][0].upper() not in self.letters:
+                    return unknown.end()
+                break
             step = _STEP.match(text, place)
             if step is None or step.end() == place or self.text_at(text, place):
                 break
@@ -207,9 +188,19 @@ class Options:
         own = option_text(text)
         if len(own) == 1 and own.upper() in self.letters:
             return ()
-        return tuple(
-            letter for letter, other in zip(self.letters, self.texts, strict=False) if other == own
-        )
+        named = list(zip(self.letters, self.texts, strict=False))
+        found = tuple(letter for letter, other in named if other == own)
+        heads = [other.rpartition(" ") for other in self.texts]
+        if not found and len({tail for *_, tail in heads}) == 1:  # "nitrogen" for "nitrogen gas"
+            found = tuple(
+                letter
+                for letter, (head, *_) in zip(self.letters, heads, strict=False)
+                if head == own
+            )
+        if found or not own[:1].isdigit():
+            return found
+        own = without_zeros(own)
+        return tuple(letter for letter, other in named if without_zeros(other) == own)
 
     def ends_clause(self, text: str, place: int) -> bool:
         """Return whether an answer may end at a place, because no noun continues it."""
@@ -217,8 +208,8 @@ class Options:
 
     def joined_at(self, text: str, place: int) -> bool:
         """Return whether another answer is joined at a place."""
-        joint = _JOINT.match(text, place)
-        return joint is not None and bool(_SINGLE.match(text, joint.end()))
+        joint = JOINT.match(text, place)
+        return joint is not None and bool(SINGLE.match(text, joint.end()))
 
     def statement_at(
         self, text: str, place: int, *, is_whole: bool = False, opening: bool = True
@@ -231,7 +222,8 @@ class Options:
             is_whole: Whether nothing else may follow.
             opening: Whether words such as "option" may stand before it.
         """
-        if is_whole and (letters := self.letters_of_text(text[place:])):
+        letters = self.letters_of_text(text[place:]) if is_whole else ()
+        if letters and not ends_range(text, place):
             return Statement(letters, place, len(text))
         start = self._start(text, place) if opening else _OPEN_SHORT.match(text, place).end()  # type: ignore[union-attr]
         member = self.member_at(text, start)
@@ -239,7 +231,7 @@ class Options:
             return None
         joined, end = list(member[0]), member[1]
         for _ in range(MAX_MEMBERS):
-            following = self._joined(text, end)
+            following = joined_member(self, text, end)
             if following is None:
                 break
             joined += following[0]
@@ -247,49 +239,6 @@ class Options:
         if is_whole and _NOTHING.fullmatch(text, end) is None:
             return None
         return Statement(tuple(dict.fromkeys(joined)), start, end)
-
-    def _joined(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
-        """Return the next answer of a list, unless it is called wrong there."""
-        joint = _JOINT.match(text, place)
-        if joint is None:
-            gap = _GAP.match(text, place).end()  # type: ignore[union-attr]
-            single = _SINGLE.match(text, gap) if gap > place else None
-            if single is None or not single[0].isupper():
-                return None
-            is_labelled = bool(_LABELLED.match(text, single.end()))
-            if "\n" in text[place:gap] and is_labelled == self._is_bare_line(text, place):
-                return None
-            if not (is_labelled or self._ends(text, single)):
-                return None
-        else:
-            gap = joint.end()
-            short = _SHORT_JOINT.match(text, place)  # "or i", where "i" is no "and"
-            if short and short.end() < gap and self.text_at(text, short.end()):
-                gap = short.end()
-            gap = _OPENED.match(text, gap).end()  # type: ignore[union-attr]
-        member = self.member_at(text, gap)
-        is_clause = _LIST_ENDED.search(text[max(place - 12, 0) : gap]) or ";" in text[place:gap]
-        if member and is_clause and _VERB.match(text, member[1]):
-            return None  # "not A; B is the answer", "without A and B, C is left"
-        single = _SINGLE.match(text, gap)
-        if member is None and single and single[0].isupper():
-            is_article = _ARTICLE_USE.match(text, single.end())
-            member = None if is_article else ((single[0],), single.end())
-        if member and joint is None and _OPTION_DISMISSED.match(text, place):
-            return None  # "C) aspirin. Option A) heparin is not recommended"
-        if member is None or (
-            is_called_wrong(text, member[1]) and not _PLURAL.match(text, member[1])
-        ):
-            return None
-        return member
-
-    def _is_bare_line(self, text: str, end: int) -> bool:
-        """Return whether the line that ends at a place is one letter only."""
-        line = text[text.rfind("\n", 0, end) + 1 : end]
-        return len(re.sub(r"[^\w]", "", line)) == 1
-
-    def _ends(self, text: str, single: re.Match[str]) -> bool:
-        return single[0].isupper() and bool(_LINE_OR_LETTER.match(text, single.end()))
 
 
 def _blank(text: str, place: int) -> str:

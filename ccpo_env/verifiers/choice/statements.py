@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from ccpo_env.verifiers.choice.beside import answers_beside
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
@@ -29,10 +30,12 @@ from ccpo_env.verifiers.choice.judging import (
     occurs,
     sentence_start,
 )
+from ccpo_env.verifiers.choice.last_statement import last_statement
 from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
 from ccpo_env.verifiers.choice.named_best import named_best
+from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options, Statement
-from ccpo_env.verifiers.choice.taken_back import is_taken_back
+from ccpo_env.verifiers.choice.taken_back import is_dismissed, is_taken_back
 from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
 
 MAX_PLACES = 12
@@ -40,13 +43,14 @@ MAX_PLACES = 12
 _CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}")
 _IS_RIGHT = re.compile(rf"\s*[:–—-]?[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
 _CLAUSE = re.compile(
-    r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|mak(?:es?|ing)|rate|wählen)\b)\s*"
+    r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|[Mm]ak(?:es?|ing)|rate|wählen)\b)\s*"
 )
 _IN_A_LIST = re.compile(r"[\s(*]?[A-Z],")
 _LIST_END = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*$")
 _LINK = re.compile(
     rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|to be|as the"
-    r"|the (?:correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
+    r"|the (?:answer|correct|right|best|only|most)|を選"
+    r"|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
     r"|은|는"
     r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
     rf"|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|stimmt|correct)",
@@ -70,9 +74,15 @@ _DIRECT = re.compile(
     "|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
     re.IGNORECASE,
 )
+_DESCRIBED = re.compile(r"(?:option|choice|statement)\s+[(*]*[A-Z][)*]*\s+is\s", re.IGNORECASE)
 _OTHER_CLAUSE = re.compile(r";|,\s*unlike\b", re.IGNORECASE)
 _QUESTION = re.compile(r"[\s*_)\]\"']{0,5}\?")
 _TAG_QUESTION = re.compile(r"[^\n.!]{0,40}\?")
+_SINGULAR = re.compile(r"[\s*_)]*(?:is|was|seems|fits|wins|has|works)\b")
+_WOULD = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
+_IF = re.compile(
+    r"[^\n.;]{0,40}?\b(?:if|unless|provided|when)\b(?!\s+(?:I|we|you)\b)", re.IGNORECASE
+)
 _SIGNS = " \n*_#:\"'`>-=[("
 _BELOW = re.compile(r"[^\n]*[:：*]\s*\n[\s*_#`(\[\"'>-]*(?:[A-Za-z ]{0,20})?")
 _LATIN_LETTER = re.compile(r"[A-Za-z]")
@@ -81,25 +91,19 @@ _HEADING = re.compile(r"[\s*_#:\"'`>\-=]*\n")
 _FIRST_PERSON = re.compile(
     r"(?:I|we|let|my)\b|我|ฉัน|أختار|elijo|escolho|je|ich|scelgo|выбираю|wybieram", re.IGNORECASE
 )
-_BUT = re.compile(
-    words("but; however; yet; aber; jedoch; mais; pero; mas; ma; però; maar; но; ale; though")
-    + "|但|しかし|ただし|그러나|하지만|لكن|लेकिन",
-    re.IGNORECASE,
-)
 _VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı|seçeneği)")
 _SAID_OF_IT = re.compile(r"[\s*_)]*(?:is|was|are|has|does|would)\b(?!\s+(?:it|the answer)\b)")
 _TAKEN_BACK = re.compile(
     r"\s*[,:;.…—–]+\s*|\s-+\s|(?<=actually)\s+|(?<=rather)\s+|(?<=mean)\s+|(?<=meant)\s+"
     r"|(?<=[^\x00-\x7f])\s*"
 )
-_LETTER_BELOW = re.compile(r"[\s.*_)]*\n[\s*_(]*([A-Z])[\s*_).]*$")
-_PLAIN_GAP = re.compile(r"\w+")
 
 
 def closing_statement(text: str, options: Options) -> Found | None:
     """Return the answer that a plain text states last, or None."""
-    if (quoted := REPLY_NUMBER.match(text)) and not options.text_at(text, 0):
-        text = text[quoted.end() :]
+    numbers = list(islice(REPLY_NUMBER.finditer(text), 2))
+    if len(numbers) == 1 and numbers[0].start() == 0 and not options.text_at(text, 0):
+        text = text[numbers[0].end() :]
     whole = options.statement_at(text, 0, is_whole=True)
     if whole is not None:
         return Found(whole.letters, 0, whole.end)
@@ -108,8 +112,8 @@ def closing_statement(text: str, options: Options) -> Found | None:
         key=lambda own: (own.start, own.end),
     )
     readings: tuple[Callable[[], Found | None], ...] = (
-        lambda: _last([own for own in found if own.strength == 2], text, options),
-        lambda: _last(found, text, options),
+        lambda: last_statement([own for own in found if own.strength == 2], text, options),
+        lambda: last_statement(found, text, options),
         lambda: negated_at(text, 0, options),
         lambda: lone_answer(text, options),
         lambda: named_best(text, options),
@@ -117,10 +121,16 @@ def closing_statement(text: str, options: Options) -> Found | None:
     negated: Found | None = None
     for read in readings:
         result = read()
+        if result is not None and found and found[-1].start > result.start:
+            shared = set(found[-1].letters) & set(result.letters)
+            if set(found[-1].letters) > set(result.letters) or (shared and found[-1].is_negated):
+                result = found[-1]  # "The answer is B. It may also be C, so B or C."
         if result is not None and not result.is_negated:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
-            if not is_taken_back(text, result.end):
+            if not is_taken_back(text, result.end) and not is_dismissed(
+                text, result.end, result.letters
+            ):
                 return result.beside(answers_beside(text, result.end, options))
             result = replace(result, is_negated=True)
         negated = negated or result
@@ -146,7 +156,8 @@ def _announced(text: str, options: Options) -> Iterator[Found]:
                 continue
             if place in negations and CLAUSE_START.search(text, place, statement.start):
                 continue
-            if _OTHER_CLAUSE.search(text, noun.end(), statement.start):
+            gap = text[noun.start() : statement.start]
+            if _OTHER_CLAUSE.search(gap) or _DESCRIBED.match(gap):
                 continue
             if not _is_statement(text, noun, statement):
                 continue
@@ -189,11 +200,14 @@ def _is_statement(text: str, noun: re.Match[str], statement: Statement) -> bool:
 
 def _chosen(text: str, options: Options) -> Iterator[Found]:
     """Yield what follows verbs such as "I choose", and words such as "therefore"."""
+    named = [(start, end) for _, start, end in texts_in(text, options.letters, options.texts)]
     for verb in first_and_last(_CHOOSE.finditer(lower(text))):
+        if any(start <= verb.start() and verb.end() <= end for start, end in named):
+            continue  # "right heart failure"
         statement = options.statement_at(text, verb.end())
         if statement is None or "\n" in text[verb.end() : statement.start].strip(" "):
             continue
-        if _QUESTION.match(text, statement.end):
+        if _QUESTION.match(text, statement.end) or _is_variable(text, statement, options):
             continue
         if not options.ends_clause(text, statement.end):
             continue
@@ -216,12 +230,8 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
 def _called_right(text: str, options: Options) -> Iterator[Found]:
     """Yield answers at the beginning of a clause that the words after them call right."""
     for clause in first_and_last(_CLAUSE.finditer(text)):
-        if _IN_A_LIST.match(text, max(clause.start() - 2, 0)) and not _LIST_END.search(
-            text, max(clause.start() - 8, 0), clause.end()
-        ):
-            continue
         statement = options.statement_at(text, clause.end())
-        if statement is None:
+        if statement is None or _is_in_a_list(text, clause, statement):
             continue
         link = _LINK.match(text, statement.end)
         if link is None:
@@ -240,7 +250,9 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
         is_correction = occurs(CORRECTED, text[max(0, clause.end() - 30) : statement.start])
         if is_negated and not is_correction:
             continue
-        if _TAG_QUESTION.match(text, right.end()):
+        if _TAG_QUESTION.match(text, right.end()) or (
+            _WOULD.search(right[0]) and _IF.match(text, right.end())
+        ):
             continue
         if options.is_known and not set(statement.letters) <= set(options.letters):
             continue  # the name of a quantity
@@ -254,40 +266,22 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
         )
 
 
-def _last(found: list[Found], text: str, options: Options) -> Found | None:
-    """Return the statement that counts, with all that are stated beside it."""
-    excluded: set[str] = set()
-    place = len(found) - 1
-    while place >= 0 and found[place].is_negated:
-        excluded.update(found[place].letters)
-        place -= 1
-    if place < 0:
-        return found[-1] if found else None
-    own = found[place]
-    if excluded & set(own.letters):
-        return Found(own.letters, own.start, own.end, is_negated=True)
-    letters = list(own.letters)
-    if (below := _LETTER_BELOW.match(text, own.end)) and below[1] in options.letters:
-        letters.append(below[1])
-    following = own
-    for other in reversed(found[:place]):
-        if following.is_correction or other.is_negated:
-            break
-        gap = text[other.end : following.start]
-        if (
-            len(gap) > MAX_WINDOW
-            or occurs(CORRECTED, gap)
-            or _BUT.search(gap)
-            or len(_PLAIN_GAP.findall(gap)) > 3
-        ):
-            break
-        letters += other.letters
-        following = other
-    stated = {letter for other in found if not other.is_negated for letter in other.letters}
-    is_corrected = any(other.is_correction for other in found)
-    if not is_corrected and len(stated) > 2 and stated >= set(options.letters) and options.is_known:
-        letters += sorted(stated)
-    return own.beside(tuple(letters))
+def _is_variable(text: str, statement: Statement, options: Options) -> bool:
+    """Return whether an answer is a letter beyond the options, as in "if P then Q; so Q"."""
+    letter = statement.letters[0]
+    if len(statement.letters) > 1 or letter in options.letters or not options.is_known:
+        return False
+    return len(re.findall(rf"(?<![A-Za-z]){re.escape(letter)}(?![A-Za-z])", text)) > 1
+
+
+def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> bool:
+    """Return whether a comma before an answer divides a list that the answer belongs to."""
+    return (
+        clause[0].startswith(",")
+        and _IN_A_LIST.match(text, max(clause.start() - 2, 0)) is not None
+        and _LIST_END.search(text, max(clause.start() - 8, 0), clause.end()) is None
+        and (_SINGULAR.match(text, statement.end) is None or bool(statement.letters[1:]))
+    )
 
 
 def _window_end(text: str, place: int) -> int:

@@ -29,7 +29,7 @@ _LATIN = r"[a-z]{3,}(?:us|um|ii|i|ae|ans|ens|is)[.*_\s]*(?:$|\n)"
 _WORD = re.compile(r"\W*([a-z]{2,})")
 _TERM = re.compile(
     r"[-‐‑–](?!\s)(?!(?:because|since|as|the|it|is|this|which)\b)[a-z](?:[a-z]|-)"
-    r"|\+\+|\+(?=\s*(?:$|[.,;!)\n]))|#(?![\w#])|°|/[A-Z]{2,}|-[A-Z]{3,}|\.[A-Z]\.(?=\s+[a-z])"
+    r"|'?\([a-z]\)|\([^()\n]{1,24}\)\s*=|\+\+|\+(?=\s*(?:$|[.,;!)\n]))|#(?![\w#])|°|/[A-Z]{2,}|-[A-Z]{3,}|\.[A-Z]\.(?=\s+[a-z])"
     rf"|\s+(?:{_NOUNS})|\.\s+(?:{_SPECIES})|\.\s+{_LATIN}"
     r"|,\s+(?:the\s+speed\s+of\s+light|day\s+of|as\s+in\b|an,\s+the\b)"
 )
@@ -38,6 +38,7 @@ _NOT_APPLICABLE = re.compile(r"[nN]/[aA](?!\w)")
 _RANGE = re.compile(
     r"(?:(?<![A-Za-z'])(?:[A-Z]|[a-z](?=\s))[)\]*_\"']*[ \t]*(?:all\s+the\s+way\s+)?"
     r"(?:up\s+)?(?:to|through|thru|till|until|bis|до|から|~|[-–—])"
+    r"|\d\s+(?:to|through|until|bis)"
     r"|\b(?:up|down|way)\s+to)\s*[(\[*_\"']*(?:option\s+)?$"
 )
 _CHANGED = re.compile(r"\b(?:chang|switch|revis|mov|correct|updat)\w*\b[^.\n]*$", re.IGNORECASE)

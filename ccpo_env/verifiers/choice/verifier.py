@@ -20,6 +20,8 @@ from ccpo_env.verifiers.plain import plain
 
 MAX_READ_CHARS = 4_096
 """Characters at the beginning and at the end of a response in which statements are searched."""
+MAX_BOX_CHARS = 65_536
+"""Characters at the beginning and at the end of a response in which boxes are searched."""
 _GOLD_LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:]?")
 
 
@@ -84,12 +86,13 @@ class ChoiceVerifier:
         visible = without_thinking(response)
         if visible is None or not visible.strip():
             return None
-        visible = without_markup(visible)
+        visible = without_markup(_ends_of(visible, MAX_BOX_CHARS))
         options = options_of(self.choices) if self.choices else letters_up_to(gold)
         visible = without_run_on(visible, options)
         boxed = boxed_answer(visible, options)
         behind = visible[boxed.end :] if boxed else visible
-        text = own_statements(plain(_ends_of(behind)), options).strip()
+        text = plain(_ends_of(behind, MAX_READ_CHARS))
+        text = own_statements(_ends_of(text, MAX_READ_CHARS), options).strip()
         stated = closing_statement(without_listing(text, options), options)
         if boxed and boxed.letters and not (stated and stated.is_correction):
             return _name(replace(boxed, is_negated=boxed.is_negated or is_taken_back(text, 0)))
@@ -115,8 +118,6 @@ def _name(found: Found) -> str:
     return f"not {letters}" if found.is_negated else letters
 
 
-def _ends_of(text: str) -> str:
-    """Return a text without its middle if it is long."""
-    if len(text) <= 2 * MAX_READ_CHARS:
-        return text
-    return f"{text[:MAX_READ_CHARS]}\n\n{text[-MAX_READ_CHARS:]}"
+def _ends_of(text: str, size: int) -> str:
+    """Return a text without what lies more than some characters from its beginning and its end."""
+    return text if len(text) <= 2 * size else f"{text[:size]}\n\n{text[-size:]}"
