@@ -17,7 +17,9 @@ from baselines.policies.local.hf import HFPolicy
 from baselines.policies.local.sharding import is_sharded, shard, unsharded, whole
 from baselines.policies.registry import load_policy
 from baselines.policies.shard_files import read_shards, write_shards
+from baselines.train.config import TrainConfig
 from baselines.train.engines.server_weights import save_untied
+from baselines.train.team_policies import TeamPolicies
 from baselines.train.update.forward import score
 from baselines.train.update.lock_step import in_lock_step
 from baselines.train.update.updater import Updater
@@ -120,6 +122,28 @@ def test_whole_weights_are_held_only_inside_the_block(one) -> None:
     assert all(
         torch.equal(whole(p.detach()), before[name]) for name, p in policy.module.named_parameters()
     )
+
+
+def test_the_adapter_that_spoke_last_is_trained_with_its_shards(one, tmp_path) -> None:
+    crew = TeamPolicies(
+        TrainConfig(weights="lora", lora_rank=2),
+        OPTIMIZERS["grpo"],
+        **dict.fromkeys(("roles", "trained"), ROLES),
+        checkpoint=None,
+        failure_dir=tmp_path,
+        processes=one,
+    )
+    assert crew.policies["thinker"].module is crew.policies["solver"].module
+    for role in ROLES:  # each is active before and after the other has spoken
+        other = next(name for name in ROLES if name != role)
+        crew.policies[other].module  # noqa: B018  activates its adapter
+        with crew.playing():
+            crew.policies[role].module  # noqa: B018
+        trained = [
+            name for name, p in crew.policies[role].module.named_parameters() if p.requires_grad
+        ]
+        assert trained
+        assert all(f".{role}." in name for name in trained)
 
 
 @pytest.mark.parametrize("is_sharded_first", [False, True])
