@@ -27,9 +27,12 @@ from pathlib import Path
 
 from scripts.documented_lines import PAGES, ROOT, Block, blocks_of, ports_in, served_port, small
 
-LINE_TIMEOUT_S = 600
+LINE_TIMEOUT_S = 2000
+"""More than `gpu_check.sh --tiny` takes at most; most lines take 10 to 20 s on a quiet core."""
 SERVER_TIMEOUT_S = 1200
 """A server took 75 s to start on two quiet cores, and up to 930 s on busy ones."""
+CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n\n{% endfor %}"
+"""Of the small model: a server refuses messages without one."""
 LAUNCHED = "-m baselines."
 MOST_SHOWN = 90
 """Characters of a line in the table."""
@@ -224,6 +227,7 @@ def make_model(folder: Path) -> Path:
 
     tiny = load_policy("tiny")
     assert isinstance(tiny, HFPolicy)
+    tiny.tokenizer.chat_template = CHAT_TEMPLATE
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=tiny.module.config.vocab_size,
@@ -303,4 +307,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends servers as well
     sys.exit(main())

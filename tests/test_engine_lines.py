@@ -173,6 +173,7 @@ def test_the_small_model_has_heads_that_vllm_serves_and_is_in_no_table(tmp_path)
     config = policy.module.config
     assert config.hidden_size // config.num_attention_heads >= 32
     assert sum(p.numel() for p in policy.module.parameters()) == 365_184
+    assert policy.tokenizer.chat_template  # without one, a server refuses messages
     assert all(str(tmp_path) not in name for name in MODELS)
     assert "365,184" in PAGES[0].read_text(encoding="utf-8")
 

@@ -54,13 +54,13 @@ class AheadConfig(PageConfig):
     """Model of both roles, which share its weights."""
     tasks_per_step: int = 1
     """Tasks per step."""
-    group_size: int = 4
+    group_size: int = 8
     """Rollouts per task, of two completions each."""
     max_tokens: int = 64
     """Longest completion, in tokens."""
-    steps: int = 5
+    steps: int = 4
     """Steps of a run."""
-    repeats: int = 2
+    repeats: int = 1
     """Runs of each kind."""
     port: int = 8140
     """Port of the server."""

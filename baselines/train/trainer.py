@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +77,13 @@ class Trainer:
         self.steps_done = 0
         self._is_between_steps = True  # nothing that a checkpoint holds has changed since a step
         self._tokens: list[int] = []  # sampled in each of these steps, for all purposes
-        self.notices: tuple[str, ...] = ()
         self._tasks = load_tasks(
             config.tasks, split="train", shuffle_choices=config.shuffle_choices
         )
         self.config = config = with_verifier(config, self._tasks)
         self._optimizer = OPTIMIZERS[config.optimizer].read_hyperparameters(config.optimizer_args)
         checkpoint = self._files.newest_checkpoint() if config.resume == "yes" else None
+        self.notices = checkpoint.notices if checkpoint else ()
         team = TrainedTeam.load(
             *(config, self._optimizer, self._tasks),
             checkpoint=checkpoint,
@@ -93,11 +93,12 @@ class Trainer:
         )
         self._schedule, self._crew, self._runner = team.schedule, team.crew, team.runner
         self._roles = tuple(self._runner.role_of.values())  # of the turns
-        self._max_tokens = [self._crew.max_tokens(role) for role in self._roles]
+        self._max_tokens = [*map(self._crew.max_tokens, self._roles)]
         self._held_out = HeldOutTasks(config, self._runner, self._streams, processes, servers)
         self._credit = CreditStage(
             config, self._runner, self._optimizer, readers=self._crew.policies
         )
+        self._playing = self._crew.playing if not servers or self._credit.critic else nullcontext
         self._retrospect = retrospect_of(config, self._tasks, self._runner, self._streams)
         centres = self._optimizer.centres_on_group
         self._warnings = RunWarnings(
@@ -128,7 +129,6 @@ class Trainer:
                 if checkpoint:
                     self._tokens = self._saved.load(checkpoint)
                     self.steps_done = len(self._tokens)
-                    self.notices = checkpoint.notices
                 self._files.drop_after(self.steps_done)
         self._records = StepRecords(
             *(config, run_dir),
@@ -187,9 +187,8 @@ class Trainer:
                 if times.is_due(self.steps_done):
                     saved_at = self._save()
                     times.saved()
-            at_end = self._warnings.at_end(self.steps_done)
-            if at_end is not None:
-                on_warning(at_end)
+            for warning in self._warnings.at_end(self.steps_done):
+                on_warning(warning)
         if saved_at < self.steps_done:
             self._save()
         if self.steps_done < config.steps:
@@ -222,12 +221,6 @@ class Trainer:
     def saved_policies(self) -> dict[str, TrainablePolicy]:
         """Return the policies by the names of their folders in a checkpoint."""
         return self._crew.saved_policies()
-
-    def join_export(self) -> None:
-        """Take part in the export of sharded weights, which rank 0 writes."""
-        if self._processes.mesh is not None:
-            for policy in self.saved_policies().values():
-                policy.save(self.run_dir)
 
     @property
     def warnings(self) -> list[str]:
@@ -291,11 +284,6 @@ class Trainer:
         }
         self._warnings.add_metrics(row)
         return row
-
-    def _playing(self) -> AbstractContextManager[None]:
-        """Return a context in which the policies can play and read conversations."""
-        is_local = self._servers is None or self._credit.critic is not None
-        return self._crew.playing() if is_local else nullcontext()
 
     def _evaluate_before(self, step: int) -> dict[str, float | None]:
         if not self._held_out.is_due(step, self._tokens):

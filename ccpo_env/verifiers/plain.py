@@ -40,11 +40,29 @@ _STYLE = re.compile(
 )
 _GREEK = dict(
     zip(
-        "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi omega Delta".split(),
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "theta",
+            "lambda",
+            "mu",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "phi",
+            "omega",
+            "Delta",
+        ],
         "αβγδεθλμπρστφωΔ",
         strict=True,
     )
 )
+_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]{1,40})\}\s*\{([^{}]{1,40})\}|(\d)(\d))")
+_TIMES = re.compile(r"\\(?:cdot|times)(?![A-Za-z])")
 _GREEK_NAME = re.compile(rf"\\({'|'.join(_GREEK)})(?![A-Za-z])\s?")
 _COLOR = re.compile(r"\\(?:text)?color\s*\{[^{}]{0,30}\}")
 _AND = re.compile(r"\\(?:land|wedge|cap|cup|lor|vee)(?![A-Za-z])")
@@ -57,6 +75,12 @@ _BLANK_LINES = re.compile(r"\n\s*\n")
 _RUN = re.compile(r"([^\w\s]|_)\1{4,}")
 _COMPLEMENT = re.compile(r"(?<![\w.:)}])~(?=[A-Z](?![A-Za-z]))")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+
+
+def _quotient(found: re.Match[str]) -> str:
+    """Return a fraction in one line, with brackets around what is more than a number or a name."""
+    parts = [part.strip() for part in found.groups() if part is not None]
+    return "/".join(part if part.isalnum() else f"({part})" for part in parts)
 
 
 def plain(text: str) -> str:
@@ -73,6 +97,7 @@ def plain(text: str) -> str:
     if "\\" in found or "<" in found or "~" in found or "&" in found or "$" in found:
         found = _STRUCK.sub(" not ", found)
         found = _GREEK_NAME.sub(lambda own: _GREEK[own[1]], found)
+        found = _TIMES.sub("×", _FRACTION.sub(_quotient, found))
         found = _AND.sub(" and ", found)
         found = _BREAK.sub("\n", found)
         found = _STYLE.sub("", _COLOR.sub("", found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -62,20 +63,21 @@ def _run(name: str, folder: Path, seconds: float, *, is_tiny: bool) -> str:
     if seconds <= 0:
         return "no time was left"
     command = [sys.executable, "-m", MODULE, "--parts", name, "--folder", str(folder)]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, *(["--tiny"] if is_tiny else [])],
         stdout=STDERR,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
         start_new_session=True,  # so that a launcher's processes end with it
-    )
-    try:
-        _, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return f"not done in {seconds:.0f} s"
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return f"not done in {seconds:.0f} s"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     print(errors, file=sys.stderr, flush=True)
     if process.returncode == 0:
         return ""
@@ -118,4 +120,5 @@ def _table(found: dict[str, list[Row]], *, is_tiny: bool) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends its part as well
     sys.exit(main())

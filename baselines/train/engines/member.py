@@ -52,7 +52,7 @@ def train(config: EnginesConfig) -> int:
         tracker = open_tracker(training.tracker if processes.rank == 0 else "none", run_dir)
     is_first = processes.rank == 0
     take_part: Callable[[Trainer, Tracker], int] = (
-        partial(run, console=Terminal()) if is_first else _take_part
+        partial(run, console=Terminal()) if is_first else partial(_take_part, processes=processes)
     )
     try:
         code = take_part(trainer, tracker)
@@ -63,7 +63,7 @@ def train(config: EnginesConfig) -> int:
     return code
 
 
-def _take_part(trainer: Trainer, tracker: Tracker) -> int:
+def _take_part(trainer: Trainer, tracker: Tracker, *, processes: ProcessGroup) -> int:
     """Train without printing; rank 0 prints and writes files."""
 
     def ignore(_: object = None) -> None:
@@ -76,8 +76,9 @@ def _take_part(trainer: Trainer, tracker: Tracker) -> int:
             should_stop=lambda: request.number is not None,
             tracker=tracker,
         )
-        if final:
-            trainer.join_export()
+        if final and processes.mesh is not None:  # rank 0 writes the models, gathered from all
+            for policy in trainer.saved_policies().values():
+                policy.save(trainer.run_dir)
     return 0 if final else request.exit_code or INTERRUPTED
 
 

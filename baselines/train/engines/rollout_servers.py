@@ -204,7 +204,7 @@ class RolloutServers:
         except EndpointError as error:
             raise RolloutError(
                 f"a rollout server must load and report the weights of sync {version}, got "
-                f"{error}; check that it runs, and pass --resume to go on"
+                f"{error}; check that it runs"
             ) from error
 
     def _write(self, version: int) -> None:

@@ -62,7 +62,7 @@ class ServedPolicy:
         self._batch, self._wants_batch = [], True
 
     def probe(self) -> None:
-        """Sample a batch for `gaps`: few and short completions of prompts of the last batch.
+        """Sample a batch for `gaps`: few short completions of prompts of the first batch.
 
         It does nothing without an earlier batch, or if there is one since the last sync.
 
@@ -102,8 +102,9 @@ class ServedPolicy:
             )
         if answered and self._wants_batch:
             self._batch, self._wants_batch = answered, False
-        short = min(own.max_tokens or PROBE_TOKENS, PROBE_TOKENS)
-        self._probed = prompts[:NUM_PROBES], replace(own, max_tokens=short)
+        if self._probed is None:  # of the first turn, whose prompts are the shortest
+            short = min(own.max_tokens or PROBE_TOKENS, PROBE_TOKENS)
+            self._probed = prompts[:NUM_PROBES], replace(own, max_tokens=short)
         return completions
 
     def gaps(self) -> list[FloatArray]:

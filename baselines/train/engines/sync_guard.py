@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from baselines.common.errors import RolloutError
+from baselines.common.stats.scipy_stats import scipy_stats
 from baselines.common.types import FloatArray
 
 FALSE_ALARM_RATE = 5e-4
@@ -149,7 +149,7 @@ class SyncGuard:
             return False
         error = math.hypot(new.standard_error / new.mean, old.standard_error / start)
         rate = FALSE_ALARM_RATE / (len(FLOORS) * self.num_guards)
-        return math.log(new.mean / start) > float(stats.t.isf(rate, num - 1)) * error
+        return math.log(new.mean / start) > float(scipy_stats().t.isf(rate, num - 1)) * error
 
     def state_dict(self) -> dict[str, Any]:
         """Return the reference as JSON values."""

@@ -172,8 +172,8 @@ class AdapterWeights:
         if found != str(self._folder / name):
             raise StaleServerError(
                 f"a rollout server must serve {name} from {self._folder / name}, got "
-                f"{found or 'no such adapter'} from {self._control.url}; use it for this run "
-                f"alone, and pass --resume if it was restarted"
+                f"{found or 'no such adapter'} from {self._control.url}; use the server for this "
+                f"run alone"
             )
 
     def _is_own(self, name: str) -> bool:

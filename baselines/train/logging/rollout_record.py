@@ -39,6 +39,10 @@ class _Texts(TypedDict):
     replays: list[RecordedReplays]
 
 
+class _Version(TypedDict, total=False):
+    version: int
+
+
 class _Votes(TypedDict, total=False):
     votes: list[list[str | None]]
     recounts: dict[str, list[float]]
@@ -95,7 +99,7 @@ def recorded_groups(
             "credit": own_credit,
             "advantage": own_advantages,
             "shared_advantage": shared,
-            **({} if group.version is None else {"version": group.version}),
+            **_version(group),
             **_votes(group, team.agents),
         }
         for group, team, own_credit, own_advantages, shared in zip(
@@ -162,6 +166,10 @@ def _replays(own: Replays, longest: int | None) -> RecordedReplays:
         "answers": [_answer(verdict) for verdict in own.verdicts],
         "rewards": list(own.rewards),
     }
+
+
+def _version(group: Group) -> _Version:
+    return {} if group.version is None else {"version": group.version}
 
 
 def _votes(group: Group, agents: Sequence[str]) -> _Votes:

@@ -44,11 +44,11 @@ class RunWarnings:
         self.new += [] if warning is None else [warning]
         self.all += self.new
 
-    def at_end(self, num_steps: int) -> str | None:
-        """Return a warning if several of the steps of a run trained on nothing."""
+    def at_end(self, num_steps: int) -> list[str]:
+        """Return the warnings of a whole run: whether several of its steps trained on nothing."""
         if self._empty.count < 2:
-            return None
-        return f"{self._empty.count} of {num_steps} steps trained on nothing"
+            return []
+        return [f"{self._empty.count} of {num_steps} steps trained on nothing"]
 
     def to_json(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""

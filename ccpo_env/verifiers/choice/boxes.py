@@ -1,4 +1,5 @@
 """The answer in the last box that holds an option."""
+# ruff: noqa: RUF001 - signs of multiplication
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ _REFUSES = re.compile(
     re.IGNORECASE,
 )
 _FORMULA = re.compile(
-    r"[\s(*]*[A-Z](?:\s*(?:_\s?\w|[+^=?]|\*\s?\d|\\(?:times|cdot)|-\s?\d|/\s?\d|\([a-z]\))|'(?!$))\s*"
+    r"[\s(*]*[A-Z](?:\s*(?:_\s?\w|[+^=?]|\*\s?\d|×|-\s?\d|/\s?\d|\([a-z]\))|'(?!$))\s*"
     r"|[\s(*]*[A-Z]'$"
 )
 _OR_NONE = re.compile(

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 
-from ccpo_env.verifiers.choice.words import IS, NOT, RIGHT, words
+from ccpo_env.verifiers.choice.negations import NOT
+from ccpo_env.verifiers.choice.words import IS, RIGHT, words
 
 _BEFORE_VERB = (
     r"[ \t*_`\"')\]]*(?:\([^()\n]{0,80}\))?[ \t,*_–—-]*"

@@ -11,16 +11,9 @@ from functools import lru_cache
 from itertools import islice
 
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
+from ccpo_env.verifiers.choice.negations import BELIEVE, CORRECTION, NOT, YES_DOUBT
 from ccpo_env.verifiers.choice.options import Options, Statement
-from ccpo_env.verifiers.choice.words import (
-    ANSWER,
-    BELIEVE,
-    COPULA,
-    CORRECTION,
-    NOT,
-    YES_DOUBT,
-    words,
-)
+from ccpo_env.verifiers.choice.words import ANSWER, COPULA, words
 
 MAX_WINDOW = 120
 """Longest distance, in characters, of an answer from the word that announces it."""
@@ -54,7 +47,8 @@ _ALSO_FIRST = re.compile(
 _COULD_ALSO = re.compile(
     r"[^.\n]{0,60}?\b(?:(?:could|might|may|can)\s+(?:also|equally|as well)\s+be|with)\s+"
     r"(?:option\s+)?"
-    r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])(?:(?<!with .)|(?=\s+(?:also|as well|as a(?! (?:distant|close)))\b))"
+    r"[*(\[]*(?P<letter>[A-Z])(?![A-Za-z])"
+    r"(?:(?<!with .)|(?=\s+(?:also|as well|as a(?! (?:distant|close)))\b))"
 )
 _OPENING = re.compile(r"[\s*_`\"'(\[<]*")
 _IN_BRACKETS = re.compile(r"\([^()]*\)")

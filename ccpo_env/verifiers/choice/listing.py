@@ -17,9 +17,10 @@ from ccpo_env.verifiers.choice.marks import (
     said_of,
     verdict_behind,
 )
+from ccpo_env.verifiers.choice.negations import CORRECTION
 from ccpo_env.verifiers.choice.options import Options
 from ccpo_env.verifiers.choice.terms import is_part_of_term
-from ccpo_env.verifiers.choice.words import CHOOSE, CORRECTION, THEREFORE, letter_of
+from ccpo_env.verifiers.choice.words import CHOOSE, THEREFORE, letter_of
 
 MAX_BETWEEN = 3
 """Largest number of other lines between two options of one list."""

@@ -8,30 +8,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ccpo_env.verifiers.choice.judging import NO_DOUBT, Found, occurs
+from ccpo_env.verifiers.choice.negations import NOT
 from ccpo_env.verifiers.choice.options import Options
-from ccpo_env.verifiers.choice.words import IS, NOT, RIGHT, words
+from ccpo_env.verifiers.choice.words import IS, RIGHT, words
 
 MAX_CHARS = 2_000
 """Longest text in which options are searched, in characters."""
 _CLAUSE = re.compile(
     r"[.,;:!?。，；：！？\n(–]|\s-\s|\b(?<!thing )(?<!all )but\b"
     r"|\b(?:so|hence|thus|therefore)\b"
-    r"|(?=\b(?:although|though|while|whereas|and not|rather than|instead of|as opposed to|unlike|in contrast to|over)\b)",
+    r"|(?=\b(?:although|though|while|whereas|and not|rather than"
+    r"|instead of|as opposed to|unlike|in contrast to|over)\b)",
     re.IGNORECASE,
 )
+_SENTENCE_START = re.compile(r"(?:^|[.!?]\s+)", re.MULTILINE)
 _NOT_LETTER = re.compile(r"\s*not\s+\(?[A-Z]\)?\s*", re.IGNORECASE)
 _COMPARED = re.compile(r"over\b", re.IGNORECASE)
 _ASIDE = re.compile(
     rf"\W*(?:even\s+)?(?:although|though|while|whereas)\b(?!.*(?:{RIGHT}|possible|plausible|valid))",
     re.IGNORECASE,
 )
-_SO = re.compile(r"\b(?:so|hence|thus|therefore|which (?:makes|gives|is))\b|→|\s[–—]\s", re.IGNORECASE)
+_SO = re.compile(
+    r"\b(?:so|hence|thus|therefore|which (?:makes|gives|is))\b|→|\s[–—]\s", re.IGNORECASE
+)
 _NAME = "\ue000"
 """What stands for the name of an option in a text whose clauses are read."""
 _QUOTED = re.compile(rf'"[^"{_NAME}]*"')
-_UNSUITABLE = re.compile(
-    f"{NOT}|"
-    + words(
+_BAD = (
+    words(
         "contraindicated; useless; ineffective; harmful; dangerous; unsafe; inappropriate; worse",
         "inferior; unsuitable; obsolete; inadequate; insufficient; unnecessary; too weak; outdated",
         "less effective; (?:is|are) out; second choice; last resort; parenteral",
@@ -40,6 +44,8 @@ _UNSUITABLE = re.compile(
     )
     + "|禁忌"
 )
+_UNSUITABLE = re.compile(f"{NOT}|{_BAD}")
+_EXPLAINS = re.compile(rf"\s*(?:which|who|where)\b(?!.*(?:{RIGHT}|{_BAD}))", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|(?<=[.!?][\"')])\s+")
 _LETTER = re.compile(
     r"(?i:(?:option|choice|statement|answer)\s+)[(*_]*[A-Z](?![A-Za-z'])|[(\[][A-Z][)\]]"
@@ -78,6 +84,7 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
         return None
     last = _SENTENCE.split(lines[-1][0].rstrip())[-1]
     first = _SENTENCE.split(lines[0][0].lstrip())[0]
+    is_list = len(_subjects(text, options)) > 2
     everywhere = _read(text, options, are_letters_read=True)
     for sentence, line in ((last, lines[-1]), (first, lines[0])) if options.is_known else ():
         concluded = _SO.split(sentence)[-1]
@@ -87,7 +94,11 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
                 break
         if len(own.letters) > 1:
             return None
-        is_sure = not sentence.rstrip().endswith("?") and not occurs(_UNSUITABLE, own.rest)
+        is_sure = (
+            not is_list
+            and not sentence.rstrip().endswith("?")
+            and not occurs(_UNSUITABLE, own.rest)
+        )
         is_alone = len(everywhere.letters) == 1 or len(lines) > 1
         is_stated = sentence is last or (is_alone and not _REFUSES.search(text))
         if own.letters and is_sure and is_stated:
@@ -102,6 +113,12 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
         if own.letters and not is_open and not occurs(_UNSUITABLE, own.rest):
             return Found(tuple(own.letters), 0, len(text))
     return None
+
+
+def _subjects(text: str, options: Options) -> set[str]:
+    """Return the letters of the options with whose texts sentences of a text begin."""
+    named = (options.text_at(text, own.end()) for own in _SENTENCE_START.finditer(text))
+    return {letter for own in named if own for letter in own[0]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +151,8 @@ def _read(text: str, options: Options, *, are_letters_read: bool) -> _Read:
             if not _ASIDE.match(clause):
                 (excluded if is_other else named).update(letters)
         place += count
+        if count == 0 and named and _EXPLAINS.match(clause):
+            continue
         if not is_other or (count == 0 and not (named and _NOT_LETTER.fullmatch(clause))):
             rest += f"{around} "
     return _Read(named if not named & excluded else named | {"?"}, rest)

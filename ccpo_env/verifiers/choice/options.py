@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_uppercase
 
-from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
+from ccpo_env.verifiers.choice.joining import JOINT, SINGLE, UNKNOWN, joined_member
 from ccpo_env.verifiers.choice.option_texts import (
     elided,
     is_in_passing,
@@ -25,12 +25,8 @@ from ccpo_env.verifiers.choice.terms import (
 )
 from ccpo_env.verifiers.choice.words import (
     ALPHABETIC,
-    AND,
     BECAUSE,
-    IN_ORDER,
     LABEL,
-    LOOK_ALIKES,
-    MAYBE,
     THEREFORE,
     letter_of,
 )
@@ -48,29 +44,7 @@ _STEP = re.compile(rf"[{_DECORATION}]++|{LABEL}|{THEREFORE}", re.IGNORECASE)
 _OPEN_SHORT = re.compile(r"[\s*_`\"'(\[<（【「『〔《〈👉✅✓✔☑]*+")
 _CLOSE = re.compile(r"[*_`\"')\]>】」』〕》〉]*+")
 _CLOSE_TEXT = re.compile(r"(?:[.!?]?[*_`\"')\]>】」』〕》〉]++)?")
-_SINGLE = re.compile(
-    rf"(?:(?<![{ALPHABETIC}])(?<![A-Za-z]')(?:[A-Za-z]|[{''.join(LOOK_ALIKES)}БГДбгдΓΔ])"
-    rf"|(?<!\w)[{''.join(IN_ORDER)}](?!\w))(?![{ALPHABETIC}])(?!'(?!d[ıi]r|t[ıi]r)[A-Za-z])"
-)
-_GAP = re.compile(r"[ .:]*\n?[ *_(\[#>\-•]*(?:(?i:option|choice)\s+)?")
-_OPTION_DISMISSED = re.compile(
-    r"[.!]\s+(?:option|choice)\b"
-    r"(?:(?!\b(?:correct|right|possible|best|but|fits?|works?)\b)[^.!?\n]){1,80}?"
-    r"\b(?:is|are|would be)\s+(?:both |also )?"
-    r"(?:not (?:recommended|indicated|advised|appropriate|suitable)|contraindicated|unlikely"
-    r"|less likely)\b(?! to\b)",
-    re.IGNORECASE,
-)
-_IS_UNSUITABLE = re.compile(
-    r"[\s*_)\]]*(?:is|was|would be)\s+(?:contraindicated|inappropriate|harmful)\b"
-)
-_PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 _RUN = re.compile(rf"(?<![{ALPHABETIC}])[A-Z]{{2,12}}(?![{ALPHABETIC}])(?!')")
-_JOINT = re.compile(
-    rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\)|\s(?:in|for)\s\S+(?:\s\w+){{0,2}})\s*(?=(?:or|and)\b|/))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
-    re.IGNORECASE,
-)
-_SHORT_JOINT = re.compile(r"\s*(?:and|or|und|oder|et|ou|y|o|e|[,/&])\s+")
 _NOTHING = re.compile(
     r"(?:です|だ|である|입니다|이다|번|选项|项)?[\s*_`\"'()\[\]<>.,;:!。！，、；：…|/\\#=\-–—]*"
 )
@@ -80,19 +54,10 @@ _END = re.compile(
     r"\s*(?:$|[\n.,;:!?。！？，；：、…)\]\"'*|}<>/&+–—#_`\[】」』〕》〉✅✓✔☑]|-\s|\()"
     r"|\s?[\u0590-\u1fff\u3040-\uffdc]"
 )
-_ARTICLE_USE = re.compile(r"\s+[a-z\u00df-\u00ff]")
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _NO_NOUN = re.compile(r"\s+(?:and|or|over|with|wins|the)\b")
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
-_UNKNOWN = re.compile(r"[A-Za-z]\w?\s*=\s*")
-_OPENED = re.compile(rf"[*_`\"'(\[]*(?:{_UNKNOWN.pattern})?")
-_VERB = re.compile(
-    r"(?:(?:,|\s+and|\s+or)\s*[A-Z]\b)*[\s*_)]*(?:is|are|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
-)
-_LIST_ENDED = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*\W*$")
-_LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
-_LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +109,7 @@ class Options:
         A letter counts with the text of its option; with that of another one, both count.
         """
         named = self.text_at(text, place)
-        single = _SINGLE.match(text, place)
+        single = SINGLE.match(text, place)
         if named and (single is None or self._is_text(single, named[1])):
             end = _CLOSE_TEXT.match(text, named[1]).end()  # type: ignore[union-attr]
             behind = _LETTER_BEHIND.match(text, end)
@@ -205,7 +170,7 @@ class Options:
         The text of an option may begin with such a word: "right heart failure".
         """
         for _ in range(MAX_STEPS):
-            unknown = _UNKNOWN.match(text, place)
+            unknown = UNKNOWN.match(text, place)
             if unknown and self.text_at(text, unknown.end()):
                 if unknown[0][0].upper() not in self.letters:
                     return unknown.end()
@@ -243,8 +208,8 @@ class Options:
 
     def joined_at(self, text: str, place: int) -> bool:
         """Return whether another answer is joined at a place."""
-        joint = _JOINT.match(text, place)
-        return joint is not None and bool(_SINGLE.match(text, joint.end()))
+        joint = JOINT.match(text, place)
+        return joint is not None and bool(SINGLE.match(text, joint.end()))
 
     def statement_at(
         self, text: str, place: int, *, is_whole: bool = False, opening: bool = True
@@ -266,7 +231,7 @@ class Options:
             return None
         joined, end = list(member[0]), member[1]
         for _ in range(MAX_MEMBERS):
-            following = self._joined(text, end)
+            following = joined_member(self, text, end)
             if following is None:
                 break
             joined += following[0]
@@ -274,52 +239,6 @@ class Options:
         if is_whole and _NOTHING.fullmatch(text, end) is None:
             return None
         return Statement(tuple(dict.fromkeys(joined)), start, end)
-
-    def _joined(self, text: str, place: int) -> tuple[tuple[str, ...], int] | None:
-        """Return the next answer of a list, unless it is called wrong there."""
-        joint = _JOINT.match(text, place)
-        if joint is None:
-            gap = _GAP.match(text, place).end()  # type: ignore[union-attr]
-            single = _SINGLE.match(text, gap) if gap > place else None
-            if single is None or not single[0].isupper():
-                return None
-            is_labelled = bool(_LABELLED.match(text, single.end()))
-            if "\n" in text[place:gap] and is_labelled == self._is_bare_line(text, place):
-                return None
-            if not (is_labelled or self._ends(text, single)):
-                return None
-        else:
-            gap = joint.end()
-            short = _SHORT_JOINT.match(text, place)  # "or i", where "i" is no "and"
-            if short and short.end() < gap and self.text_at(text, short.end()):
-                gap = short.end()
-            gap = _OPENED.match(text, gap).end()  # type: ignore[union-attr]
-        member = self.member_at(text, gap)
-        is_clause = _LIST_ENDED.search(text[max(place - 12, 0) : gap]) or ";" in text[place:gap]
-        if member and is_clause and _VERB.match(text, member[1]):
-            return None  # "not A; B is the answer", "without A and B, C is left"
-        single = _SINGLE.match(text, gap)
-        if member is None and single and single[0].isupper():
-            is_article = _ARTICLE_USE.match(text, single.end())
-            member = None if is_article else ((single[0],), single.end())
-        if member and (
-            (joint is None and _OPTION_DISMISSED.match(text, place))
-            or _IS_UNSUITABLE.match(text, member[1])
-        ):
-            return None  # "C) aspirin. Option A) heparin is not recommended"
-        if member is None or (
-            is_called_wrong(text, member[1]) and not _PLURAL.match(text, member[1])
-        ):
-            return None
-        return member
-
-    def _is_bare_line(self, text: str, end: int) -> bool:
-        """Return whether the line that ends at a place is one letter only."""
-        line = text[text.rfind("\n", 0, end) + 1 : end]
-        return len(re.sub(r"[^\w]", "", line)) == 1
-
-    def _ends(self, text: str, single: re.Match[str]) -> bool:
-        return single[0].isupper() and bool(_LINE_OR_LETTER.match(text, single.end()))
 
 
 def _blank(text: str, place: int) -> str:

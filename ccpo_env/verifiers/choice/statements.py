@@ -30,11 +30,12 @@ from ccpo_env.verifiers.choice.judging import (
     occurs,
     sentence_start,
 )
+from ccpo_env.verifiers.choice.last_statement import last_statement
 from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
 from ccpo_env.verifiers.choice.named_best import named_best
 from ccpo_env.verifiers.choice.option_texts import texts_in
 from ccpo_env.verifiers.choice.options import Options, Statement
-from ccpo_env.verifiers.choice.taken_back import is_taken_back
+from ccpo_env.verifiers.choice.taken_back import is_dismissed, is_taken_back
 from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
 
 MAX_PLACES = 12
@@ -48,7 +49,8 @@ _IN_A_LIST = re.compile(r"[\s(*]?[A-Z],")
 _LIST_END = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*$")
 _LINK = re.compile(
     rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|to be|as the"
-    r"|the (?:answer|correct|right|best|only|most)|を選|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
+    r"|the (?:answer|correct|right|best|only|most)|を選"
+    r"|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
     r"|은|는"
     r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
     rf"|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|stimmt|correct)",
@@ -89,20 +91,12 @@ _HEADING = re.compile(r"[\s*_#:\"'`>\-=]*\n")
 _FIRST_PERSON = re.compile(
     r"(?:I|we|let|my)\b|我|ฉัน|أختار|elijo|escolho|je|ich|scelgo|выбираю|wybieram", re.IGNORECASE
 )
-_BUT = re.compile(
-    words("but; however; yet; aber; jedoch; mais; pero; mas; ma; però; maar; но; ale; though")
-    + "|但|しかし|ただし|그러나|하지만|لكن|लेकिन",
-    re.IGNORECASE,
-)
-_ALSO = re.compile(r"\b(?:also|equally|as well)\b", re.IGNORECASE)
 _VERB_LAST = re.compile(r"[\s*_)\]\"']*(?:है|हैं|হয়|হবে|است|'?[dt][ıi]r\b|şıkkı|seçeneği)")
 _SAID_OF_IT = re.compile(r"[\s*_)]*(?:is|was|are|has|does|would)\b(?!\s+(?:it|the answer)\b)")
 _TAKEN_BACK = re.compile(
     r"\s*[,:;.…—–]+\s*|\s-+\s|(?<=actually)\s+|(?<=rather)\s+|(?<=mean)\s+|(?<=meant)\s+"
     r"|(?<=[^\x00-\x7f])\s*"
 )
-_LETTER_BELOW = re.compile(r"[\s.*_)]*\n[\s*_(]*([A-Z])[\s*_).]*$")
-_PLAIN_GAP = re.compile(r"\w+")
 
 
 def closing_statement(text: str, options: Options) -> Found | None:
@@ -118,8 +112,8 @@ def closing_statement(text: str, options: Options) -> Found | None:
         key=lambda own: (own.start, own.end),
     )
     readings: tuple[Callable[[], Found | None], ...] = (
-        lambda: _last([own for own in found if own.strength == 2], text, options),
-        lambda: _last(found, text, options),
+        lambda: last_statement([own for own in found if own.strength == 2], text, options),
+        lambda: last_statement(found, text, options),
         lambda: negated_at(text, 0, options),
         lambda: lone_answer(text, options),
         lambda: named_best(text, options),
@@ -134,7 +128,9 @@ def closing_statement(text: str, options: Options) -> Found | None:
         if result is not None and not result.is_negated:
             if negated is not None and set(negated.letters) & set(result.letters):
                 return negated
-            if not is_taken_back(text, result.end):
+            if not is_taken_back(text, result.end) and not is_dismissed(
+                text, result.end, result.letters
+            ):
                 return result.beside(answers_beside(text, result.end, options))
             result = replace(result, is_negated=True)
         negated = negated or result
@@ -211,12 +207,10 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
         statement = options.statement_at(text, verb.end())
         if statement is None or "\n" in text[verb.end() : statement.start].strip(" "):
             continue
-        if _QUESTION.match(text, statement.end):
+        if _QUESTION.match(text, statement.end) or _is_variable(text, statement, options):
             continue
         if not options.ends_clause(text, statement.end):
             continue
-        if options.is_known and _is_variable(text, statement, options):
-            continue  # "if P then Q; P; therefore Q"
         strength = 2 if _FIRST_PERSON.match(verb[0]) else 1
         own = judged(text, verb.start(), statement, strength=strength)
         yield replace(own, strength=2) if own.is_correction else own
@@ -273,9 +267,9 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
 
 
 def _is_variable(text: str, statement: Statement, options: Options) -> bool:
-    """Return whether an answer is one letter beyond the options that the text uses elsewhere."""
+    """Return whether an answer is a letter beyond the options, as in "if P then Q; so Q"."""
     letter = statement.letters[0]
-    if len(statement.letters) > 1 or letter in options.letters:
+    if len(statement.letters) > 1 or letter in options.letters or not options.is_known:
         return False
     return len(re.findall(rf"(?<![A-Za-z]){re.escape(letter)}(?![A-Za-z])", text)) > 1
 
@@ -288,40 +282,6 @@ def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> boo
         and _LIST_END.search(text, max(clause.start() - 8, 0), clause.end()) is None
         and (_SINGULAR.match(text, statement.end) is None or bool(statement.letters[1:]))
     )
-
-
-def _last(found: list[Found], text: str, options: Options) -> Found | None:
-    """Return the statement that counts, with all that are stated beside it."""
-    excluded: set[str] = set()
-    place = len(found) - 1
-    while place >= 0 and found[place].is_negated:
-        excluded.update(found[place].letters)
-        place -= 1
-    if place < 0:
-        return found[-1] if found else None
-    own = found[place]
-    if excluded & set(own.letters):
-        return Found(own.letters, own.start, own.end, is_negated=True)
-    letters = list(own.letters)
-    if (below := _LETTER_BELOW.match(text, own.end)) and below[1] in options.letters:
-        letters.append(below[1])
-    following = own
-    for other in reversed(found[:place]):
-        if following.is_correction or other.is_negated:
-            break
-        gap = text[other.end : following.start]
-        if len(gap) > MAX_WINDOW or occurs(CORRECTED, gap):
-            break
-        is_beside = _ALSO.search(text, following.start, following.end)
-        if not is_beside and (_BUT.search(gap) or len(_PLAIN_GAP.findall(gap)) > 3):
-            break
-        letters += other.letters
-        following = other
-    stated = {letter for other in found if not other.is_negated for letter in other.letters}
-    is_corrected = any(other.is_correction for other in found)
-    if not is_corrected and len(stated) > 2 and stated >= set(options.letters) and options.is_known:
-        letters += sorted(stated)
-    return own.beside(tuple(letters))
 
 
 def _window_end(text: str, place: int) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 MAX_BEHIND = 300
 """Characters behind an answer in which it may be taken back."""
@@ -46,6 +47,13 @@ _RIGHT = re.compile(
     r"\s+(?:right|correct|it|fit|work|true|sense)\b",
     re.IGNORECASE,
 )
+_DISMISSED = re.compile(
+    r"[.!?\n]\s+(?:(?:however|but|yet),?\s+)?(?:(?:option|choice)\s+)?[(*]*(?-i:(?P<letter>[A-Z]))[)*]*\s+"
+    r"(?:is|was|would be)\s+(?:therefore |also |clearly )?"
+    r"(?:contraindicated|incorrect|wrong|not\s+(?:recommended|indicated|appropriate|correct|right"
+    r"|the\s+(?:\w+\s+)?answer))\b",
+    re.IGNORECASE,
+)
 
 
 def is_taken_back(text: str, end: int) -> bool:
@@ -59,3 +67,8 @@ def is_taken_back(text: str, end: int) -> bool:
     if of_this and not _RIGHT.search(of_this[0]):
         return True
     return _SURELY.search(behind) is not None
+
+
+def is_dismissed(text: str, end: int, letters: Sequence[str]) -> bool:
+    """Return whether a sentence behind an answer dismisses the same option by its letter."""
+    return any(own["letter"] in letters for own in _DISMISSED.finditer(text, end))

@@ -60,7 +60,8 @@ ANSWER = any_of(
         "conclusion",
         "verdict; prediction; vote; diagnosis; result; correct; correct_answer; final_answer",
         "answer_idx; answerkey; answer_key; predicted; output; label; class; key; decision; letter",
-        "(?:best|correct|appropriate|likely|next|initial|first) (?:[a-z]+ ){0,2}[a-z]+(?=[*_]*\\s?:)",
+        r"(?:best|correct|appropriate|likely|next|initial|first) (?:[a-z]+ ){0,2}[a-z]+"
+        r"(?=[*_]*\s?:)",
         "antwort; lösung; lösungsbuchstabe; auswahl; wahl; antwortmöglichkeit",
         "réponse; reponse; choix; proposition; respuesta; opción; opcion; alternativa; solución",
         "resposta; opção; opcao; gabarito; escolha; risposta; opzione; scelta; soluzione",
@@ -96,7 +97,8 @@ CHOOSE = any_of(
         r"(?: therefore| thus| then| now| also| still| probably| most likely)?"
         r" (?:choose|chose|go for|went for|pick|picked|select|selected|go with|went with|opt for|"
         r"opted for|say|vote(?: for)?|"
-        r"settle on|settle for|answer(?: with)?|get|obtain|conclude|guess|bet on|lean towards?|choose to go with|"
+        r"settle on|settle for|answer(?: with)?|get|obtain|conclude|guess|bet on|lean towards?|"
+        r"choose to go with|"
         r"think|reckon|believe|suggest|recommend|mark|circle)"
         r"(?: that)?(?: it's| it is| it)?(?: is)?",
         r"(?:i'm|i am|we're|we are) (?:going|sticking|leaning|staying)(?: to go)?"
@@ -105,10 +107,12 @@ CHOOSE = any_of(
         r"(?:the|one|option|choice|answer|statement|diagnosis|cause|step|drug)(?: that| which)"
         r" [^.\n]{1,40}? is",
         r"(?:step|management|approach|action|thing)(?: [a-z ]{1,30}?)? (?:is|would be) to",
-        r"(?:not (?:\S+ )?)?(?:sure|certain),? but; what [^.,\n]{1,40} is; leaning(?: towards?)?; money is on",
+        r"(?:not (?:\S+ )?)?(?:sure|certain),? but; what [^.,\n]{1,40} is; leaning(?: towards?)?",
+        r"money is on",
         r"let's (?:go with|choose|pick|say|select)",
         r"choose; pick; select; mark; circle; tick; go with; going with; opt for; selecting",
-        r"should (?:do|choose|pick|select); choosing; picking; going for; have chosen; i've chosen; we've chosen",
+        r"should (?:do|choose|pick|select); choosing; picking; going for; have chosen",
+        r"i've chosen; we've chosen",
         r"(?:it|this|that|which|answer)(?:'?s| is| must be| should be| has to be| would be"
         r"| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
@@ -120,7 +124,8 @@ CHOOSE = any_of(
         r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)"
         r"(?: here)? (?:is|would be)",
         r"elijo; elegir[ií]?a?; escojo; elige; escolho; eu escolheria; je choisis; je choisirais",
-        r"je dirais; entscheide mich für; tippe auf; ich wähle; wähle; richtig ist; korrekt ist; ich würde; ich nehme",
+        r"je dirais; entscheide mich für; tippe auf; ich wähle; wähle; richtig ist; korrekt ist",
+        r"ich würde; ich nehme",
         r"scelgo; sceglierei; kies; ik kies",
         r"wybieram; выбираю; выберу; выбираем; я выбираю; обираю; vybírám; jag väljer; jeg velger",
         r"valitsen; választom; aleg; seçiyorum; saya memilih; saya pilih; tôi chọn; chọn; ostaje",
@@ -146,48 +151,10 @@ THEREFORE = any_of(
     "|अतः|इसलिए|ดังนั้น|לכן|∴|⇒|=>|→",
 )
 """Words after which a lone letter is a conclusion."""
-CORRECTION = any_of(
-    words(
-        "wait; no; nope; actually; correction; scratch that; i mean; i meant; rather; sorry; oops",
-        "hmm; hold on; on second thought; on reflection; let me correct; i was wrong; instead",
-        "never mind; nevermind; forget it; strike that; i take that back; i take it back",
-        "my mistake; revised; nein; moment; non; attends; espera; perdón; não; нет; стоп",
-        "но нет; точнее; aslında; tunggu; khoan",
-    ),
-    "不对|不對|等等|更正|いや|待って|訂正|아니|잠깐|(?<!\\w)لا(?!\\w)|انتظر|नहीं|रुको",
-)
-"""Words that take back what was stated before."""
-NOT = any_of(
-    words(
-        r"not; isn't; aren't; wasn't; cannot; can't; couldn't; wouldn't; shouldn't; don't",
-        r"doesn't; didn't; won't; never; neither; nor; no; except; excluding; excludes?; excluded",
-        r"exclude; other than; anything but; everything but; all but; nothing but not",
-        r"rul(?:e|es|ed|ing) out",
-        r"eliminat(?:e|es|ed|ing); reject(?:s|ed|ing)?; avoid(?:s|ed|ing)?; without; wrong",
-        r"incorrect; false; instead of; rather than; unlike; far from; least; opposite of",
-        r"besides; apart from; aside from; barring; minus; non(?!-); discard(?:s|ed|ing)?; hardly",
-        r"anyone but; any but; invalid; impossible; unlikely; inaccurate; untrue; bar; worst",
-        r"doubt; doubtful; nobody; disagree; deny; trap; distractor; decoy; less likely",
-        r"mistake; error; refuse; tempting; unsure",
-        r"uncertain; opposed to; in contrast to; different (?:from|than); differs? from; else than",
-        r"nicht; kein; keine; keinesfalls; niemals; außer; falsch; falsche; weder; ohne; pas",
-        r"ne; ni; sauf; excepté; jamais; fausse; faux; mauvaise; incorrecte; nunca; tampoco; menos",
-        r"excepto; salvo; incorrecta; incorreta; falsa; errada; não; nao; nem; exceto; errata",
-        r"sbagliata; mai; tranne; eccetto; né; niet; geen; behalve; fout; nie; oprócz; błędna",
-        r"не; нет; кроме; ни; нельзя; неверный; неправильный; неверно; неправильно; исключая; ні",
-        r"değil; değildir; olamaz; olmaz; yanlış; hariç; không; sai; trừ; bukan; tidak",
-        r"kecuali; salah; inte; ej; ikke",
-        r"ei; ne(?:m|ní)?; nu; incorect; δεν; όχι; εκτός; λάθος; nije; krome; hindi; si",
-    ),
-    "不|非|没|沒|除|否|未|别|莫|错|錯|误|誤|ない|なく|ません|除外|間違|아니|아닌|아닙|않|없"
-    "|제외|틀린|틀렸|오답"
-    "|ليس|ليست|غير|(?<!\\w)لا(?!\\w)|ما عدا|إلا|سوى|باستثناء|خاطئ|خطأ|नहीं|गलत|अलावा|ไม่|ผิด"
-    "|ยกเว้น|לא|אינה|אינו|שגוי|নয়|না|ভুল|இல்லை|تවා|نیست|غلط|≠|¬|❌|✗|✘|✖",
-)
-"""Words that negate what follows, or say what an answer is not."""
 AND = any_of(
     words(
-        "and; or; as well as; along with; together with; plus; and/or; but also; or else; alternatively; nor",
+        "and; or; as well as; along with; together with; plus; and/or; but also; or else",
+        "alternatively; nor",
         "to; through; thru; vs; versus; followed by; then; und; oder; et; ou; (?-i:[yeouia])",
         "ed; od",
         "en; of; oraz; lub; albo; nebo; (?-i:и); или; та; або; й; och; eller; og; ja; tai; és",
@@ -241,7 +208,8 @@ BECAUSE = any_of(
         r"because; since; as; which; that; due; is; was; given; based; so; but; rather; not",
         r"instead",
         r"looks; seems; appears; must; should; wählen; nehmen; sagen; fits; works; matches",
-        r"şıkkı(?:dır)?; seçeneği(?:dir)?; best fits; and not; richtig; korrekt; jest; correct; est; remains; makes",
+        r"şıkkı(?:dır)?; seçeneği(?:dir)?; best fits; and not; richtig; korrekt; jest; correct",
+        r"est; remains; makes",
         r"here; from; by; per; according; if; when; where; although; though; while; would; has",
         r"will",
         r"for sure; for; I think; I believe; definitely; obviously; though; it is; option",
@@ -288,19 +256,3 @@ RIGHT = any_of(
     "|맞|옳|صحيح|الصحيح|सही|ถูก|נכונ|সঠিক|சரி|درست|✅|✓|✔|☑",
 )
 """Words by which an answer before them is called right."""
-YES_DOUBT = words(
-    "no doubt; without a doubt; without doubt; no question; undoubtedly; not surprisingly",
-    "beyond doubt",
-    "not unlikely; not impossible; not implausible; not wrong;",
-    r"not (?:\S+ )?(?:sure|certain),? but; cannot deny; can't deny; not only; sans aucun doute; sin duda; sem dúvida; ohne zweifel",
-    "нет сомнений",
-    "not hard to see; not difficult to see; no other option; nothing else; no reason to doubt",
-)
-"""Phrases with a negation that do not negate."""
-BELIEVE = words(
-    "think; believe; say; agree; claim; true; case; mean; feel; suppose; accept; convinced",
-    "sure; way; circumstances; means",
-    "denke; glaube; crois; pense; creo; pienso; acho; acredito; credo; penso; думаю; считаю",
-    "верно; правда",
-)
-"""Words whose negation negates the statement after them."""
