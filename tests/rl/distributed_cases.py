@@ -82,9 +82,7 @@ CASES = {
     "float32": Case(dtype=torch.float32, shards=(False, True)),
     "sequence_ratio": Case(optimizer="gspo"),
     "mean_of_completions": Case(optimizer="rloo"),
-    "minibatches": Case(
-        options={"num_epochs": 2, "num_minibatches": 3, "shuffle_seed": 5}, shards=(False, True)
-    ),
+    "minibatches": Case(options={"num_epochs": 2, "num_minibatches": 3, "shuffle_seed": 5}),
     "recomputed": Case(options={"old_logprobs": "recompute", "tis_cap": 1.5}),
     "one_process_without_rows": Case(share=all_to_the_first, options={"weight_decay": 0.1}),
     "nothing_to_learn": Case(weigh_all=False),
@@ -96,7 +94,11 @@ CASES = {
     "together": Case(
         optimizer="gspo",
         share=all_to_the_first,
-        options={"old_logprobs": "recompute", "gradient_checkpointing": True},
+        options={
+            "old_logprobs": "recompute",
+            "gradient_checkpointing": True,
+            "num_minibatches": 2,
+        },
         needs_reference=True,
         shards=(True,),
     ),
