@@ -77,9 +77,11 @@ class GradientNoise:
     def _gradient(self) -> torch.Tensor:
         """Return the chosen coordinates of the gradient, on the CPU."""
         places: Sequence[torch.Tensor | None] = self._places or [None] * len(self._parameters)
-        own = [_chosen(*pair) for pair in zip(self._parameters, places, strict=True)]
         if self._processes.mesh is None:
-            return torch.cat(own)
+            return torch.cat(
+                [_chosen(*pair) for pair in zip(self._parameters, places, strict=True)]
+            )
+        own = [_chosen_here(*pair) for pair in zip(self._parameters, places, strict=True)]
         # The shards of a parameter are contiguous, in the order of ranks.
         ranks = self._processes.all_gather([[part.numpy() for part in own]])
         parts = [part for of_parameter in zip(*ranks, strict=True) for part in of_parameter]
@@ -87,13 +89,22 @@ class GradientNoise:
 
 
 def _chosen(parameter: torch.nn.Parameter, places: torch.Tensor | None) -> torch.Tensor:
-    """Return the chosen coordinates of a gradient in this process, 0 if it was not used."""
-    gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-    flat, first = own_elements(gradient)
+    """Return the chosen coordinates of a whole gradient, 0 if it was not used."""
+    flat = _gradient_of(parameter).reshape(-1)
+    return (flat if places is None else flat[places]).float().cpu()
+
+
+def _chosen_here(parameter: torch.nn.Parameter, places: torch.Tensor | None) -> torch.Tensor:
+    """Return those chosen coordinates of a sharded gradient that this process holds."""
+    flat, first = own_elements(_gradient_of(parameter))
     if places is not None:
         own = places - first
         flat = flat[own[(own >= 0) & (own < len(flat))]]
     return flat.float().cpu()
+
+
+def _gradient_of(parameter: torch.nn.Parameter) -> torch.Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
 def _choice(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor] | None:
