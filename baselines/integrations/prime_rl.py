@@ -15,7 +15,7 @@ try:
     from prime_rl.orchestrator.algo.base import Algorithm
 except ImportError as error:
     raise ImportError(
-        f"the algorithm for prime-rl must be imported inside prime-rl, got {error}; see "
+        f"the algorithm for prime-rl must have prime-rl installed, got {error}; see "
         f"docs/integrations.md"
     ) from error
 

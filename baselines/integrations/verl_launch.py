@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from verl.trainer.ppo.v1 import AgentLoopManagerTQ
+try:
+    from verl.trainer.ppo.v1 import AgentLoopManagerTQ
+except ImportError as error:
+    raise ImportError(
+        f"the launch of verl must have verl installed, got {error}; see docs/integrations.md"
+    ) from error
 
 from baselines.integrations.verl_checks import check_launch
 

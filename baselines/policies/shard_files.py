@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.policies.local.sharding import is_shard
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -78,6 +76,8 @@ def _without_shards(
     states: Mapping[Any, Any], path: str, shards: dict[str, Tensor]
 ) -> dict[Any, Any]:
     """Return nested dicts without their sharded tensors, which are added to shards by path."""
+    from baselines.policies.local.sharding import is_shard  # loads torch
+
     rest: dict[Any, Any] = {}
     for key, value in states.items():
         place = f"{path}{key}"

@@ -27,8 +27,8 @@ class ProcessSettings:
     """Folder that the server was started from; with several servers, one subfolder per role. With
     --weights lora, the folder for the versions of the adapters, which the server reads."""
     rollouts_ahead: int = 0
-    """1: the servers play the next step during each update, from weights that are one update older.
-    With --old-logprobs recompute and --tis-cap. 0: play and update take turns."""
+    """Number of steps that the servers play ahead. 1: the next step during each update, from
+    weights that are one update older; with --old-logprobs recompute and --tis-cap. 0: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
