@@ -12,4 +12,4 @@ $pip -c constraints.txt -e '.[hf,hub,lora]' tensordict==0.15.3 ray==2.60.0 \
 $pip --no-deps verl==0.9.1 hydra-core==1.3.8 omegaconf==2.4.0 antlr4-python3-runtime==4.9.3
 # verl installs folders of its own under the names of ours.
 rm -rf "$venv"/lib/python3*/site-packages/tests "$venv"/lib/python3*/site-packages/scripts
-"$venv/bin/python" -c 'import baselines.integrations.verl_launch' # verl hides why a plugin fails
+"$venv/bin/python" -W ignore -c 'import baselines.integrations.verl_launch' # verl hides why a plugin fails
