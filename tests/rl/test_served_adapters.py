@@ -145,6 +145,12 @@ def test_a_model_named_like_an_adapter_is_refused(model, tmp_path):
             started(server, team(model), tmp_path)
 
 
+def test_a_journal_whose_answers_are_of_earlier_weights_is_refused(model, tmp_path):
+    spec = "endpoint:http://127.0.0.1:1/v1?journal=answers.jsonl"
+    with pytest.raises(ValueError, match=r"sampled anew, got journal=answers\.jsonl; leave it out"):
+        RolloutServers({"team": RolloutServer(spec, tmp_path)}).follow(team(model), ROLES)
+
+
 def test_a_server_that_refuses_an_adapter_ends_the_run_in_one_sentence(model, tmp_path):
     with FakeVLLM(model, paths=PATHS[4:], max_lora_rank=1) as server:  # it reports no settings
         server.paths = (*PATHS[4:], "/reset_prefix_cache")
