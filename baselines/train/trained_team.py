@@ -16,6 +16,7 @@ from baselines.rollouts.team_env import team_env
 from baselines.train.config import TrainConfig
 from baselines.train.engines.rollout_servers import RolloutServers
 from baselines.train.resumed_config import check_same_config
+from baselines.train.saved_state import SERVERS
 from baselines.train.schedule import Schedule, trained_roles
 from baselines.train.team_policies import TeamPolicies
 from ccpo_env.types import Role, Task
@@ -86,7 +87,7 @@ class TrainedTeam:
         speakers: Mapping[Role, Policy] = crew.policies
         if servers:
             if checkpoint:
-                servers.load_state_dict(checkpoint.contents["state"].get("servers"))
+                servers.load_state_dict(checkpoint.contents["state"].get(SERVERS))
             speakers = servers.follow(crew.saved_policies(), roles)
         sampling = {role: config.sampling(role) for role in roles}
         return cls(schedule, crew, RolloutRunner(env, speakers, sampling))

@@ -142,6 +142,18 @@ def test_module_requires_a_gradient_of_its_own_adapter_alone(base):
         assert all(f".{role}.weight" in name and "lora_" in name for name in names)
 
 
+def test_reading_text_for_an_adapter_leaves_another_one_in_training(base):
+    thinker, solver = policies_of(base).values()
+    in_training = set(trained(thinker))
+    assert solver.max_tokens > 0
+    assert solver.tokenizer is thinker.tokenizer
+    assert all(solver.encode(PROMPTS, 8))
+    assert all(solver.option_tokens(["yes", "no"]))
+    assert solver.completions_of(PROMPTS[:1], ["4"], sampling=Sampling(max_tokens=8))
+    module = base.activate(None).module  # with the adapter that is active
+    assert {name for name, p in module.named_parameters() if p.requires_grad} == in_training
+
+
 def test_update_of_a_role_moves_its_adapter_and_nothing_else(base):
     policies = policies_of(base)
     updaters = {

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.common.errors import RolloutError
+from baselines.common.errors import RolloutError, StorageError
 from baselines.policies.base import Prompt, Sampling
+from baselines.policies.endpoint.address import parse_endpoint
+from baselines.policies.endpoint.vllm_control import VLLMControl
 from baselines.policies.local.lora import LoraBase, LoraPolicy, LoraSettings
 from baselines.policies.registry import load_policy
 from baselines.train.engines.rollout_servers import RolloutServer, RolloutServers
 from baselines.train.engines.server_weights import save_untied
 from baselines.train.engines.sync_guard import StaleServerError
+from baselines.train.engines.weight_transfer import transfer_of
 from tests.rl.fake_vllm import PATHS, FakeVLLM
 
 ROLES = ("thinker", "solver")
@@ -142,11 +145,27 @@ def test_a_model_named_like_an_adapter_is_refused(model, tmp_path):
             started(server, team(model), tmp_path)
 
 
+def test_a_journal_whose_answers_are_of_earlier_weights_is_refused(model, tmp_path):
+    spec = "endpoint:http://127.0.0.1:1/v1?journal=answers.jsonl"
+    with pytest.raises(ValueError, match=r"sampled anew, got journal=answers\.jsonl; leave it out"):
+        RolloutServers({"team": RolloutServer(spec, tmp_path)}).follow(team(model), ROLES)
+
+
 def test_a_server_that_refuses_an_adapter_ends_the_run_in_one_sentence(model, tmp_path):
     with FakeVLLM(model, paths=PATHS[4:], max_lora_rank=1) as server:  # it reports no settings
         server.paths = (*PATHS[4:], "/reset_prefix_cache")
         with pytest.raises(RolloutError, match=r"sync 0, got HTTP 500: .*rank 2 is greater"):
             started(server, team(model), tmp_path, spec=server.spec(retries=0))
+
+
+@pytest.mark.parametrize("is_adapter", [True, False])
+def test_a_folder_that_cannot_be_written_is_named_in_one_sentence(model, tmp_path, is_adapter):
+    policy = team(model)["solver"] if is_adapter else load_policy("tiny")
+    folder = tmp_path / "a-file" / "solver"
+    folder.parent.write_text("")
+    control = VLLMControl(parse_endpoint("endpoint:http://127.0.0.1:1/v1#policy"))
+    with pytest.raises(StorageError, match=r"weights for a rollout server must be written.*a-file"):
+        transfer_of(control, policy, folder, "solver").write(0)
 
 
 def test_servers_of_roles_may_share_a_url_for_adapters_alone(model, tmp_path):

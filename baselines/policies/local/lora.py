@@ -233,7 +233,8 @@ class LoraBase:
 class LoraPolicy:
     """Completes prompts with an adapter of a base model, and can be trained.
 
-    Several policies share a base: each call activates its own adapter, which copies no weights.
+    Several policies share a base: each use of the network activates its own adapter, without a
+    copy. Reading text activates none, so a thread can do it while another adapter is trained.
 
     Args:
         base: The base model, with the adapter added.
@@ -257,12 +258,12 @@ class LoraPolicy:
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer of the base model."""
-        return self._base.activate(self._adapter).tokenizer
+        return self._base.activate(None).tokenizer
 
     @property
     def max_tokens(self) -> int:
         """Default length limit of a completion, in tokens."""
-        return self._base.activate(self._adapter).max_tokens
+        return self._base.activate(None).max_tokens
 
     def sample(
         self, prompts: Sequence[Prompt], *, sampling: Sampling, rng: np.random.Generator
@@ -277,8 +278,7 @@ class LoraPolicy:
         self, prompts: Sequence[Prompt], texts: Sequence[str], *, sampling: Sampling
     ) -> list[Completion]:
         """Return given texts as completions of prompts, as `HFPolicy.completions_of`."""
-        policy = self._base.activate(self._adapter)
-        return policy.completions_of(prompts, texts, sampling=sampling)
+        return self._base.activate(None).completions_of(prompts, texts, sampling=sampling)
 
     def logprobs(self, completions: Sequence[Completion]) -> Tensor:
         """Return log-probabilities of the sampled tokens, as `HFPolicy.logprobs`."""
@@ -302,11 +302,11 @@ class LoraPolicy:
 
     def option_tokens(self, options: Sequence[str]) -> list[tuple[int, ...]]:
         """Return token ids of options, as `HFPolicy.option_tokens`."""
-        return self._base.activate(self._adapter).option_tokens(options)
+        return self._base.activate(None).option_tokens(options)
 
     def encode(self, prompts: Sequence[Prompt], max_tokens: int) -> list[tuple[int, ...]]:
         """Return token ids of each prompt, as `HFPolicy.encode`."""
-        return self._base.activate(self._adapter).encode(prompts, max_tokens)
+        return self._base.activate(None).encode(prompts, max_tokens)
 
     def hidden_states(self, prompts: Sequence[tuple[int, ...]]) -> FloatArray:
         """Return hidden states after prompts, as `HFPolicy.hidden_states`."""

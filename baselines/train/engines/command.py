@@ -15,7 +15,6 @@ from baselines.train.engines.config import EnginesConfig, ProcessSettings
 
 PROGRAM = "python -m baselines.train.engines"
 
-
 FIRST = (*(field.name for field in fields(ProcessSettings)), *FIRST_FLAGS)
 """Flags in --help; --help-all shows all."""
 

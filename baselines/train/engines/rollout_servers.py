@@ -174,6 +174,10 @@ class RolloutServers:
         from baselines.train.engines.weight_transfer import transfer_of
 
         config = parse_endpoint(server.spec)
+        if config.journal is not None:  # its answers are of earlier weights
+            raise ValueError(
+                f"rollouts must be sampled anew, got journal={config.journal}; leave it out"
+            )
         control = self._controls.setdefault(config.url, VLLMControl(config))
         transfer = self._transfers[name] = transfer_of(control, policy, server.folder, name)
         try:

@@ -7,6 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
+from safetensors import SafetensorError
+
+from baselines.common.files import storing
 from baselines.policies.base import TrainablePolicy
 from baselines.policies.endpoint.vllm_control import (
     DIGESTS_PATH,
@@ -20,6 +23,7 @@ from baselines.policies.local.lora import LoraPolicy
 from baselines.train.engines import server_weights
 from baselines.train.engines.sync_guard import StaleServerError
 
+WEIGHTS = "weights for a rollout server"
 CPU_CHUNK_TOKENS = 16384
 """Fewest tokens of a scheduler step on CPU, unless prompts are never split: vLLM 0.32 ends when it
 splits the prompt of a request with a seed."""
@@ -84,7 +88,8 @@ class FullWeights:
 
     def write(self, version: int) -> None:
         """Replace the files of the folder."""
-        server_weights.save_untied(self._policy, self._folder)
+        with storing(WEIGHTS, self._folder, also=(SafetensorError,)):
+            server_weights.save_untied(self._policy, self._folder)
 
     def load(self, version: int) -> None:
         """Make the server reload the folder."""
@@ -153,7 +158,8 @@ class AdapterWeights:
 
     def write(self, version: int) -> None:
         """Write the adapter to a new folder."""
-        server_weights.save_adapter(self._policy, self._folder / self.model(version))
+        with storing(WEIGHTS, self._folder, also=(SafetensorError,)):
+            server_weights.save_adapter(self._policy, self._folder / self.model(version))
 
     def load(self, version: int) -> None:
         """Load the adapter in place of the earlier versions."""
