@@ -108,7 +108,8 @@ def digests(folder: Path, dtype: str, *, names: Collection[str]) -> dict[str, st
 
 def head_size(policy: TrainablePolicy) -> int:
     """Return the size of the attention heads of a transformers model; 0 without attention."""
-    config: Any = policy.module.config.get_text_config()
+    model: Any = policy.module
+    config = model.config.get_text_config()
     num_heads = getattr(config, "num_attention_heads", None)  # recurrent models have none
     if not num_heads:
         return 0
