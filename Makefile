@@ -96,7 +96,7 @@ notebooks: install  ## Run the notebooks and store what they show, or some: make
 sharding: install  ## Compare sharded weights of two and three processes with one, and print their memory: 3 GB
 	$(TEST_ENV) $(BIN)/python -m tests.rl.sharding_report
 
-engines: install  ## Run every line of the pages on large models and other trainers that runs on a CPU, after make vllm trl verl: long
+engines: install  ## Run every line of the pages on large models and other trainers that runs on a CPU, after make vllm trl verl clients: long
 	$(TEST_ENV) $(BIN)/python -m scripts.run_engine_lines $(ARGS)
 
 matrix: install  ## Train two steps with every allocator, schedule, topology and kind of weights

@@ -194,7 +194,7 @@ def _short(model: str) -> str:
 
 
 def _number(gpus: int | None) -> str:
-    return f"over {GPUS[-1]}" if gpus is None else str(gpus)
+    return f"over&nbsp;{GPUS[-1]}" if gpus is None else str(gpus)
 
 
 TABLES = {"models": models_table, "presets": presets_table}

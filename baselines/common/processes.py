@@ -286,9 +286,9 @@ def _require_size(what: str, found: int, wanted: int) -> None:
     if found != wanted:
         raise ValueError(
             f"num_processes must be the number of processes {what}, got {wanted} for {found}; "
-            f"start python -m torch.distributed.run --standalone --nproc_per_node {wanted}, or "
-            f"accelerate launch --multi_gpu --num_processes {wanted} (on CPU set "
-            f"{USE_CPU}=true and leave out --cpu, which starts one)"
+            f"pass --num-processes {found}, or start python -m torch.distributed.run --standalone "
+            f"--nproc_per_node {wanted}, or accelerate launch --multi_gpu --num_processes {wanted} "
+            f"(on CPU set {USE_CPU}=true and leave out --cpu, which starts one)"
         )
 
 

@@ -1,4 +1,4 @@
-"""Stand-ins for two trainers that no package index has: what our adapters use, as it was recorded.
+"""Stand-ins for two trainers that were not installed: what our adapters use, as it was recorded.
 
 Written from their sources, of which nothing is copied:
 

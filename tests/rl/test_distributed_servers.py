@@ -274,7 +274,7 @@ def test_read_servers_refuses(texts, tmp_path):
 def test_follow_refuses_servers_of_other_roles(tmp_path):
     policy = load_policy("tiny")
     servers = RolloutServers({"judge": RolloutServer("endpoint:http://127.0.0.1:1", tmp_path)})
-    with pytest.raises(ValueError, match="must be those of team, got judge; pass one for each"):
+    with pytest.raises(ValueError, match="must be endpoint:URL, got judge=endpoint:URL; pass a"):
         servers.follow({"team": policy}, ("thinker",))
 
 

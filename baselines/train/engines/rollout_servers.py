@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -239,9 +239,9 @@ def _of_policies(
         (shared,) = servers.values()
         return {name: replace(shared, folder=shared.folder / name) for name in policies}
     if set(policies) != set(servers):
+        wanted = _spec_of(policies) + (", or one endpoint:URL for all roles" if is_lora else "")
         raise ValueError(
-            f"rollout servers must be those of {', '.join(sorted(policies))}, got "
-            f"{', '.join(sorted(servers))}; pass one for each"
+            f"rollouts must be {wanted}, got {_spec_of(servers)}; pass a server for each policy"
         )
     urls = [parse_endpoint(server.spec).url for server in servers.values()]
     if not is_lora and len(set(urls)) < len(urls):
@@ -250,6 +250,10 @@ def _of_policies(
             f"{', '.join(urls)}; pass another URL for each, or --weights lora"
         )
     return dict(servers)
+
+
+def _spec_of(names: Iterable[str]) -> str:
+    return " ".join("endpoint:URL" if n == TEAM else f"{n}=endpoint:URL" for n in sorted(names))
 
 
 def read_servers(texts: Sequence[str], folder: Path, owner: str) -> dict[str, RolloutServer]:
