@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baselines.common.stats.cluster_sums import ClusterSums
 from baselines.train.engines.sync_guard import (
     FALSE_ALARM_RATE,
     FLOAT32_LIMIT,
     NUM_REFERENCE_BATCHES,
     START_LIMIT,
-    Moments,
     StaleServerError,
     SyncGuard,
 )
@@ -88,14 +88,14 @@ def test_weights_moved_by_a_percent_are_an_alarm_at_once(recorded, role, num_rig
         assert alarms(SyncGuard(num_guards=2), [*right, batch]) == [False] * num_right + [True]
 
 
-def test_moments_are_the_mean_and_the_standard_error_of_clusters():
+def test_sums_give_the_mean_and_the_standard_error_of_clusters():
     rows = [np.array([1.0, 2.0]), np.array([4.0]), np.array([0.0, 0.0, 5.0])]
-    found = Moments.of(rows[:1]) + Moments.of(rows[1:])
+    found = ClusterSums.of(rows[:1]) + ClusterSums.of(rows[1:])
     # Mean 12 / 6; residuals of completions: 3 - 4, 4 - 2, 5 - 6.
     assert found.mean == 2.0
     assert found.standard_error == pytest.approx(math.sqrt((1 + 4 + 1) * 3 / 2) / 6)
-    assert found.num_completions == 3
-    assert math.isnan(Moments.of(rows[:1]).standard_error)
+    assert found.num_clusters == 3
+    assert math.isnan(ClusterSums.of(rows[:1]).standard_error)
 
 
 def level(value: float, seed: int = 0) -> Rows:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from baselines.common.errors import RolloutError
+from baselines.common.stats.cluster_sums import ClusterSums
 from baselines.common.stats.scipy_stats import scipy_stats
 from baselines.common.types import FloatArray
 
@@ -33,47 +34,6 @@ START_LIMIT = 0.1
 
 class StaleServerError(RolloutError):
     """A server does not sample from the weights that were transferred to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Sums over completions c of n_c, s_c and their products; n_c tokens have the sum s_c.
-
-    Args:
-        values: C, sum n, sum s, sum n^2, sum n s, sum s^2.
-    """
-
-    values: tuple[float, ...] = (0.0,) * 6
-
-    @classmethod
-    def of(cls, rows: Sequence[FloatArray]) -> Moments:
-        """Return the moments of one array of numbers per completion."""
-        n = np.array([len(row) for row in rows], dtype=np.float64)
-        s = np.array([row.sum() for row in rows], dtype=np.float64)
-        return cls((float(len(rows)), *(float(v) for v in (n.sum(), s.sum(), n @ n, n @ s, s @ s))))
-
-    def __add__(self, other: Moments) -> Moments:
-        """Return the moments of both sets of completions."""
-        return Moments(tuple(a + b for a, b in zip(self.values, other.values, strict=True)))
-
-    @property
-    def num_completions(self) -> int:
-        """Number of completions, C."""
-        return int(self.values[0])
-
-    @property
-    def mean(self) -> float:
-        """Mean over all tokens."""
-        return self.values[2] / self.values[1]
-
-    @property
-    def standard_error(self) -> float:
-        """Standard error of the mean, with completions as clusters; NaN for a single one."""
-        num, tokens, _, nn, ns, ss = self.values
-        if num < 2:
-            return math.nan
-        squares = max(ss - 2 * self.mean * ns + self.mean**2 * nn, 0.0)
-        return math.sqrt(squares * num / (num - 1)) / tokens
 
 
 @dataclass(slots=True)
@@ -102,7 +62,7 @@ class SyncGuard:
     is_float32: bool = False
     threshold: float = math.nan
     num_batches: int = 0
-    reference: list[Moments] = field(default_factory=lambda: [Moments(), Moments()])
+    reference: list[ClusterSums] = field(default_factory=lambda: [ClusterSums(), ClusterSums()])
 
     def check(self, rows: Sequence[FloatArray], *, name: str, version: int) -> None:
         """Test a batch, and add it to the reference if it is one of the first.
@@ -121,7 +81,7 @@ class SyncGuard:
         if is_first:
             threshold = max(float(np.quantile(gaps, QUANTILE)), NEGLIGIBLE / (1.0 - QUANTILE))
         above = [(row > threshold).astype(np.float64) for row in rows]
-        batch = [Moments.of(rows), Moments.of(above)]
+        batch = [ClusterSums.of(rows), ClusterSums.of(above)]
         mean, reason = float(gaps.mean()), ""
         if not np.isfinite(gaps).all():
             reason = "log-probabilities that are not finite"
@@ -142,9 +102,9 @@ class SyncGuard:
             self.reference = [old + new for old, new in zip(self.reference, batch, strict=True)]
             self.num_batches += 1
 
-    def _has_grown(self, new: Moments, old: Moments, floor: float, factor: float) -> bool:
+    def _has_grown(self, new: ClusterSums, old: ClusterSums, floor: float, factor: float) -> bool:
         """Return whether a mean is significantly above that of the reference."""
-        start, num = max(old.mean, floor), min(new.num_completions, old.num_completions)
+        start, num = max(old.mean, floor), min(new.num_clusters, old.num_clusters)
         if new.mean <= factor * start or num < 2:
             return False
         error = math.hypot(new.standard_error / new.mean, old.standard_error / start)
@@ -163,4 +123,4 @@ class SyncGuard:
         """Restore a reference from `state_dict`."""
         self.num_batches = state["num_batches"]
         self.threshold = math.nan if state["threshold"] is None else state["threshold"]
-        self.reference = [Moments(tuple(own)) for own in state["reference"]]
+        self.reference = [ClusterSums(tuple(own)) for own in state["reference"]]
