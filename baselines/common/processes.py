@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from baselines.common.errors import RolloutError, WorkerError, lost_peer_message
+from baselines.common.errors import RolloutError, StorageError, WorkerError, lost_peer_message
 
 if TYPE_CHECKING:
     import torch
@@ -180,12 +180,13 @@ def in_all(processes: ProcessGroup, call: Callable[[], T]) -> T:
 
     Raises:
         RolloutError: If it was raised by any process: its own, or else that of the lowest rank.
+        StorageError: In the process that raised it; a RolloutError with its reason in the others.
     """
     result: list[T] = []
-    error: RolloutError | None = None
+    error: RolloutError | StorageError | None = None
     try:
         result.append(call())
-    except RolloutError as own:
+    except (RolloutError, StorageError) as own:
         error = own
     said = processes.all_gather([None if error is None else str(error)])
     if error is not None:

@@ -121,9 +121,9 @@ class RolloutsAhead:
         self._ready = {steps_done + 1: StepRollouts(groups, costs, seconds)}
 
     def _begin(self, step: int) -> None:
-        """Play a step in the background, from weights that have been checked.
+        """Play a step in the background, and sample before it what the servers are checked with.
 
-        The check compares samples with the weights in this process, before the update changes them.
+        The check compares these samples with the weights in this process, which the update changes.
         Where no prompt is known yet to sample, as after a resumption, they are those of the step.
         """
         in_all(self._processes, self._servers.probe)

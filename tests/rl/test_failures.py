@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from baselines.advise.command import main as advise
-from baselines.common.errors import RolloutError, WorkerError
+from baselines.common.errors import RolloutError, StorageError, WorkerError
 from baselines.common.jsonl import read_rows
 from baselines.common.processes import SINGLE_PROCESS, AccelerateGroup, in_all
 from baselines.evaluate.command import main as evaluate
@@ -207,20 +207,21 @@ class Threads:
         return joined
 
 
-def test_what_fails_in_one_process_is_raised_in_all_of_them_together():
+@pytest.mark.parametrize("kind", [RolloutError, StorageError])
+def test_what_fails_in_one_process_is_raised_in_all_of_them_together(kind):
     shared = {}, threading.Barrier(2)
     raised = {}
 
     def play(share):
         if share == ["b"]:
-            raise RolloutError("a server failed")
+            raise kind("a server failed")
         return []
 
     def take_part(rank):
         processes = Threads(rank, shared)
         try:
             play_rounds(["a", "b"], play, processes, is_usable=bool, size=2)
-        except RolloutError as error:
+        except (RolloutError, StorageError) as error:
             raised[rank] = str(error)
 
     threads = [threading.Thread(target=take_part, args=(rank,)) for rank in range(2)]

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from baselines.common.errors import is_out_of_memory
+from baselines.common.processes import SingleProcess
 from baselines.optimizers import OPTIMIZERS, PolicyOptimizer
 from baselines.optimizers.losses import Aggregation
 from baselines.train.update.batching import TrainingSample
@@ -360,6 +361,17 @@ def test_a_batch_without_a_finite_gradient_is_saved(tmp_path) -> None:
     with pytest.raises(FloatingPointError, match=r"gradient must be finite.*the batch is in "):
         updater_of(policy, failure_dir=tmp_path).update(toy_rows(3))
     assert len(json.loads((tmp_path / "nonfinite_update_1.json").read_text())) == 3
+
+
+def test_each_process_saves_its_batch_under_a_name_of_its_own(tmp_path) -> None:
+    class Second(SingleProcess):
+        rank = 1
+        world_size = 2
+
+    updater = updater_of(ToyPolicy(), failure_dir=tmp_path, processes=Second())
+    with pytest.raises(FloatingPointError, match="loss must be finite"):
+        updater.update([with_logprobs(sample, math.nan) for sample in toy_rows(2)])
+    assert [file.name for file in tmp_path.iterdir()] == ["nonfinite_update_1_process_1.json"]
 
 
 def test_a_batch_that_cannot_be_saved_is_still_the_error(tmp_path) -> None:

@@ -169,7 +169,8 @@ class AdapterWeights:
         self._control.load_adapter(name, self._folder / name)
         for folder in self._folder.iterdir():  # the server may read the current one again
             if folder.name != name and self._is_own(folder.name):
-                shutil.rmtree(folder)
+                with storing(WEIGHTS, folder):
+                    shutil.rmtree(folder)
 
     def verify(self, version: int) -> None:
         """Raise StaleServerError if the server does not list the version with its folder."""

@@ -303,7 +303,8 @@ class Updater:
         """Save the batch in the run's folder, and return a message for the user."""
         if self._failure_dir is None:
             return str(error)
-        path = self._failure_dir / f"nonfinite_update_{self._num_updates + 1}.json"
+        here = f"_process_{self._processes.rank}" if self._processes.world_size > 1 else ""
+        path = self._failure_dir / f"nonfinite_update_{self._num_updates + 1}{here}.json"
         return f"{error}; {save_samples(path, error.samples, error.logprobs)}"
 
 
