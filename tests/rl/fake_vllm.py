@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -63,6 +64,7 @@ class FakeVLLM(FakeServer):
         self.answered_by: dict[str, str] = {}
         """Roles whose adapters are mixed up: the one that answers, by the requested one."""
         self._cached: dict[tuple[str, Path], LoraPolicy] = {}
+        self._sampling = threading.Lock()
         self._policy = self._read()
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._is_tied = bool(config["tie_word_embeddings"])
@@ -178,7 +180,8 @@ class FakeVLLM(FakeServer):
         return policy
 
     def _sample(self, request: Request) -> Sequence[Completion]:
-        return served(self._answering(request))(request)
+        with self._sampling:  # adapters are read, and policies sample, in one thread at a time
+            return served(self._answering(request))(request)
 
 
 class _ControlHandler(_Handler):
