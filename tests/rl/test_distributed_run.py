@@ -190,7 +190,10 @@ def test_one_process_is_the_usual_run(tasks, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--num-processes", 2), "got 2 for 1; start python -m torch.distributed.run"),
+        (
+            ("--num-processes", 2),
+            "got 2 for 1; pass --num-processes 1, or start python -m torch.distributed.run",
+        ),
         (("--rollouts", "endpoint:http://127.0.0.1:1"), "rollout_folder must be given"),
         (("--rollouts", "vllm", "--rollout-folder", "."), r"must be \[ROLE=\]endpoint:URL"),
     ],
