@@ -135,7 +135,7 @@ def test_connect_alone_needs_no_launcher(monkeypatch):
 @pytest.mark.parametrize(("launched", "wanted"), [("1", 2), ("2", 1), ("2", 3)])
 def test_connect_refuses_another_number_of_processes(monkeypatch, launched, wanted):
     monkeypatch.setenv("WORLD_SIZE", launched)
-    message = f"started by the launcher, got {wanted} for {launched}; pass --num-processes {launched}, or start python -m torch"
+    message = f"by the launcher, got {wanted} for {launched}; pass --num-processes {launched}, or "
     with pytest.raises(ValueError, match=message):
         connect(wanted)
 
