@@ -202,5 +202,7 @@ class _ControlHandler(_Handler):
 def make_tied(policy: HFPolicy) -> HFPolicy:
     """The same network with its last layer tied to the embedding."""
     policy.module.config.tie_word_embeddings = True
-    policy.module.tie_weights()
+    head, embedding = policy.module.get_output_embeddings(), policy.module.get_input_embeddings()
+    head.weight = embedding.weight
+    policy.module.all_tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     return policy
