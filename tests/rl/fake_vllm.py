@@ -22,6 +22,9 @@ PATHS = (
     *("/collective_rpc", "/reset_prefix_cache", "/server_info", "/weight_checker"),
     *("/v1/load_lora_adapter", "/v1/unload_lora_adapter"),
 )
+_ONE_AT_A_TIME = threading.Lock()
+"""Of all servers: two threads that read models leave transformers without tied weights, and a
+policy samples in one thread at a time."""
 
 
 class FakeVLLM(FakeServer):
@@ -64,7 +67,6 @@ class FakeVLLM(FakeServer):
         self.answered_by: dict[str, str] = {}
         """Roles whose adapters are mixed up: the one that answers, by the requested one."""
         self._cached: dict[tuple[str, Path], LoraPolicy] = {}
-        self._sampling = threading.Lock()
         self._policy = self._read()
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._is_tied = bool(config["tie_word_embeddings"])
@@ -120,8 +122,8 @@ class FakeVLLM(FakeServer):
         if wanted is None:
             return super().reply(request)
         assert len(wanted) <= 20  # the default of --max-logprobs
-        policy = self._answering(request)
-        with torch.no_grad():
+        with _ONE_AT_A_TIME, torch.no_grad():
+            policy = self._answering(request)
             logits = policy.module(torch.tensor([request.body["prompt"]])).logits[0, -1].float()
         logprobs = (logits / request.body["temperature"]).log_softmax(0)
         listed = {f"token_id:{token}": float(logprobs[token]) for token in wanted}
@@ -131,7 +133,8 @@ class FakeVLLM(FakeServer):
         if body["method"] != "reload_weights" or self.is_stale:
             return
         self.num_reloads += 1
-        fresh = self._read()
+        with _ONE_AT_A_TIME:
+            fresh = self._read()
         if self._is_tied:
             head = self._policy.module.get_output_embeddings().weight.detach().clone()
             fresh.module.get_output_embeddings().weight = torch.nn.Parameter(head)
@@ -180,7 +183,7 @@ class FakeVLLM(FakeServer):
         return policy
 
     def _sample(self, request: Request) -> Sequence[Completion]:
-        with self._sampling:  # adapters are read, and policies sample, in one thread at a time
+        with _ONE_AT_A_TIME:
             return served(self._answering(request))(request)
 
 
@@ -202,7 +205,5 @@ class _ControlHandler(_Handler):
 def make_tied(policy: HFPolicy) -> HFPolicy:
     """The same network with its last layer tied to the embedding."""
     policy.module.config.tie_word_embeddings = True
-    head, embedding = policy.module.get_output_embeddings(), policy.module.get_input_embeddings()
-    head.weight = embedding.weight
-    policy.module.all_tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+    policy.module.tie_weights()
     return policy
