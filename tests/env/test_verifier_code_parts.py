@@ -24,7 +24,11 @@ ATOMS = st.one_of(
     st.binary(),
     st.complex_numbers(allow_nan=False),
 )
-KEYS = st.recursive(ATOMS, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=2))
+KEYS = st.recursive(
+    ATOMS,
+    lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=2),
+    max_leaves=8,  # a VALUE holds up to a dozen; larger ones are too long to be shown
+)
 VALUES = st.recursive(
     KEYS,
     lambda inner: (
