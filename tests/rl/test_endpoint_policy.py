@@ -22,8 +22,8 @@ from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint import client as client_module
 from baselines.policies.endpoint import wire as wire_module
 from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint
-from baselines.policies.endpoint.client import retry_after_s
 from baselines.policies.endpoint.policy import EndpointPolicy, load_endpoint
+from baselines.policies.endpoint.retry_after import retry_after_s
 from baselines.policies.registry import load_policy, load_sampler
 from tests.rl.fake_server import FAULTS_THAT_PASS, PATIENCE_S, FakeServer, Request
 

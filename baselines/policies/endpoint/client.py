@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
@@ -17,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from baselines.policies.endpoint.address import EndpointConfig, read_key
+from baselines.policies.endpoint.retry_after import retry_after_s
 from baselines.policies.endpoint.usage import EndpointUsage
 from baselines.policies.endpoint.wire import MAX_BODY_BYTES, JsonObject
 from ccpo_env.text import valid_unicode
@@ -285,25 +284,6 @@ def talk(
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
     return [results[place] for place in range(len(jobs))]
-
-
-def retry_after_s(header: str | None, *, now_s: float) -> float:
-    """Return the delay of a Retry-After header in seconds, 0 without a valid one.
-
-    Args:
-        header: A number of seconds, or an HTTP date.
-        now_s: The time, in seconds since 1970.
-    """
-    if header is None:
-        return 0.0
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(header).timestamp() - now_s
-        except (ValueError, OverflowError, OSError, TypeError, IndexError):
-            return 0.0
-    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
 @cache
