@@ -51,6 +51,11 @@ class CreditedGroup:
     task: Task
     rows: tuple[CreditedRow, ...]
 
+    @property
+    def accuracy(self) -> float:
+        """Share of completions whose rollout was rewarded; 0 without any."""
+        return float(np.mean([row.reward > 0 for row in self.rows])) if self.rows else 0.0
+
 
 class CreditedRollouts:
     """Plays tasks and computes advantages in the same way as our trainer.

@@ -142,13 +142,12 @@ class TeamWorkflow(Workflow):  # type: ignore[misc]  # rLLM is not installed her
                     metadata={"agent": row.agent, ADVANTAGE: row.advantage},
                 )
             )
-        accuracy = float(np.mean([row.reward > 0 for row in group.rows])) if group.rows else 0.0
         return Episode(
             id=uid,
             task=task,
             trajectories=trajectories,
-            is_correct=accuracy > 0,
-            metrics={"accuracy": accuracy},
+            is_correct=group.accuracy > 0,
+            metrics={"accuracy": group.accuracy},
         )
 
 

@@ -14,8 +14,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import numpy as np
-
 from baselines.integrations.advantage_log import log_advantages
 from baselines.integrations.credited import CreditedRow
 from baselines.integrations.sessions import play_group
@@ -128,8 +126,7 @@ class TeamAgentLoop(AgentLoopBase):  # type: ignore[misc]
                 num_tokens=[len(each.completion.token_ids) for each in group.rows],
             )
         # Of the whole group, because verl copies it from the last output to all.
-        accuracy = float(np.mean([each.reward > 0 for each in group.rows])) if group.rows else 0.0
-        shared = {"reward_extra_info": {"accuracy": accuracy}, **servers.versions}
+        shared = {"reward_extra_info": {"accuracy": group.accuracy}, **servers.versions}
         return [_output(each, shared) for each in group.rows]
 
     def encode(self, prompt: Prompt) -> list[int]:
