@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
 
 from baselines.common.checks import require_at_least
 from baselines.common.terminal import Terminal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,15 @@ def seconds_of(cases: Sequence[Case], repeats: int, rng: np.random.Generator) ->
     """Return the seconds of each repeat, for cases of one unit each."""
     rates = measure(cases, repeats, rng)
     return [[1.0 / rate for rate in own] for own in rates.values()]
+
+
+def num_useful(completions: Tensor, ends: int | Sequence[int]) -> int:
+    """Return the number of tokens of completions (B, T) up to and including the end token."""
+    import torch
+
+    is_end = torch.isin(completions, torch.tensor(ends))
+    lengths = torch.where(is_end.any(1), is_end.int().argmax(1) + 1, completions.shape[1])
+    return int(lengths.sum())
 
 
 def ratio_table(title: str, rates: dict[str, list[float]]) -> Table:

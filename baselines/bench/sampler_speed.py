@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rich.table import Table
 
 from baselines.bench.benchmarks_page import Finding
-from baselines.bench.measuring import BenchConfig, Case, measure
+from baselines.bench.measuring import BenchConfig, Case, measure, num_useful
 from baselines.common.command_line import parse
 from baselines.common.stats import Estimate, bootstrap_statistic
 from baselines.common.terminal import Terminal
@@ -160,9 +161,8 @@ def sampler_cases(
             max_new_tokens=num_tokens,
             min_new_tokens=num_tokens if is_forced else None,
         )
-        ended = output[:, longest:] == policy.module.generation_config.eos_token_id  # type: ignore[union-attr]
-        lengths = torch.where(ended.any(1), ended.int().argmax(1) + 1, ended.shape[1])
-        return int(lengths.sum())
+        ends: Any = policy.module.generation_config.eos_token_id  # type: ignore[union-attr]
+        return num_useful(output[:, longest:], ends)
 
     def ours() -> int:
         completions = policy.sample(prompts, sampling=sampling, rng=rng)

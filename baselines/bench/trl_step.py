@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from baselines.bench.measuring import num_useful
 from baselines.bench.stepwise import LEARNING_RATE
 from baselines.policies.registry import load_policy
 from baselines.rollouts.team_env import team_env
@@ -49,15 +50,6 @@ class TokenCount:
         """Return the number of tokens since the last call."""
         num_tokens, self._num_tokens = self._num_tokens, 0
         return num_tokens
-
-
-def num_useful(completions: Tensor, ends: int | Sequence[int]) -> int:
-    """Return the number of tokens of completions (B, T) up to and including the end token."""
-    import torch
-
-    is_end = torch.isin(completions, torch.tensor(ends))
-    lengths = torch.where(is_end.any(1), is_end.int().argmax(1) + 1, completions.shape[1])
-    return int(lengths.sum())
 
 
 def train_trl(
