@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from baselines.common.errors import RolloutError, StorageError, WorkerError, lost_peer_message
@@ -199,10 +200,13 @@ def in_all(processes: ProcessGroup, call: Callable[[], T]) -> T:
 
 def own_share(values: Sequence[T], processes: ProcessGroup) -> list[T]:
     """Return this process's contiguous share of a list, in the order of ranks."""
-    bounds = [
-        len(values) * rank // processes.world_size for rank in range(processes.world_size + 1)
-    ]
-    return list(values[bounds[processes.rank] : bounds[processes.rank + 1]])
+    return shares(values, processes.world_size)[processes.rank]
+
+
+def shares(values: Sequence[T], count: int) -> list[list[T]]:
+    """Return contiguous shares of a list whose sizes differ by at most one."""
+    bounds = [len(values) * rank // count for rank in range(count + 1)]
+    return [list(values[start:end]) for start, end in pairwise(bounds)]
 
 
 def connect(num_processes: int, *, shard: bool = False) -> ProcessGroup:

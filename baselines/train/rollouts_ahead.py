@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Generic, TypeVar
 
 from baselines.common.errors import RolloutError
-from baselines.common.processes import ProcessGroup, in_all
+from baselines.common.processes import ProcessGroup, in_all, shares
 from baselines.rollouts.costs import CostTracker
 from baselines.rollouts.groups import Group, expect_measured
 from baselines.rollouts.stored_groups import from_text, to_text
@@ -31,8 +30,8 @@ class RolloutsAhead:
 
     The rollouts of step t are of the weights after step t - 2, one update older than those that
     they are trained on; only those of the first step are not. Transfers of weights, evaluations
-    and checkpoints wait until what is being played has ended, so that nobody samples during a
-    transfer. The thread that plays waits for no other process.
+    and checkpoints wait until what is being played has ended, so that no sample is drawn during
+    a transfer. The thread that plays waits for no other process.
 
     Args:
         player: Plays a step.
@@ -114,11 +113,11 @@ class RolloutsAhead:
         self._served = steps_done
         if text is None:
             return
-        groups, costs, seconds = from_text(text)
-        if len(groups) != self._processes.world_size:
-            played = [group for own in groups for group in own]
-            groups = _shares(played, self._processes.world_size)
-        self._ready = {steps_done + 1: StepRollouts(groups, costs, seconds)}
+        rollouts = StepRollouts(*from_text(text))
+        if len(rollouts.groups) != self._processes.world_size:
+            dealt = shares(rollouts.played, self._processes.world_size)
+            rollouts = replace(rollouts, groups=dealt)
+        self._ready = {steps_done + 1: rollouts}
 
     def _begin(self, step: int) -> None:
         """Play a step in the background, and sample before it what the servers are checked with.
@@ -176,8 +175,3 @@ class _Background(Generic[T]):
             self._results.append(self._call())
         except BaseException as error:  # raised where the result is awaited
             self._error = error
-
-
-def _shares(groups: list[Group], count: int) -> list[list[Group]]:
-    bounds = [len(groups) * rank // count for rank in range(count + 1)]
-    return [groups[start:end] for start, end in pairwise(bounds)]

@@ -1,6 +1,6 @@
 """Measure sharded weights against one process: python -m tests.rl.sharding_report.
 
-Updates of two processes with sharded weights, a checkpoint of two that three go on with, and the
+Updates of two processes with sharded weights, a checkpoint of two from which three resume, and the
 memory of a random Llama of 50 million parameters. As a module with arguments, one of the processes.
 """
 
