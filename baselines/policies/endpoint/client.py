@@ -286,6 +286,13 @@ def talk(
     return [results[place] for place in range(len(jobs))]
 
 
+def talk_once(config: EndpointConfig, job: Callable[[EndpointClient], Awaitable[T]]) -> T:
+    """Run one job that is not sampling, such as listing models; it counts as no usage."""
+    rng, usage = np.random.default_rng(0), EndpointUsage()
+    (result,) = talk(config, [job], rate_limiter=RateLimiter(), rng=rng, usage=usage)
+    return result
+
+
 @cache
 def _certificates(*, trust_env: bool) -> SSLContext:
     """Return the trusted certificates, which take longer to read than a local request."""

@@ -18,7 +18,13 @@ import numpy as np
 from baselines.policies.base import Completion, Prompt, Sampling
 from baselines.policies.endpoint.address import EndpointConfig, parse_endpoint, read_key
 from baselines.policies.endpoint.answer_journal import Journal, SampleKey
-from baselines.policies.endpoint.client import EndpointClient, EndpointError, RateLimiter, talk
+from baselines.policies.endpoint.client import (
+    EndpointClient,
+    EndpointError,
+    RateLimiter,
+    talk,
+    talk_once,
+)
 from baselines.policies.endpoint.next_token import next_token_body, read_next_token
 from baselines.policies.endpoint.usage import EndpointUsage
 from baselines.policies.endpoint.wire import (
@@ -292,19 +298,12 @@ def _served_models(config: EndpointConfig) -> list[str]:
 
     brief = replace(config, retries=min(config.retries, LIST_RETRIES))
     try:
-        (names,) = talk(
-            brief,
-            [list_models],
-            rate_limiter=RateLimiter(),
-            rng=np.random.default_rng(0),
-            usage=EndpointUsage(),
-        )
+        return talk_once(brief, list_models)
     except EndpointError as error:
         raise ValueError(
             f"an endpoint must list its models, got {error} from {config.url}/models; "
             f"check the URL, the key and whether the server runs"
         ) from None
-    return names
 
 
 def _consecutive(indices: Sequence[int], longest: int) -> Iterator[list[int]]:

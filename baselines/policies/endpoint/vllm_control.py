@@ -7,11 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import numpy as np
-
 from baselines.policies.endpoint.address import EndpointConfig
-from baselines.policies.endpoint.client import EndpointClient, EndpointError, RateLimiter, talk
-from baselines.policies.endpoint.usage import EndpointUsage
+from baselines.policies.endpoint.client import EndpointClient, EndpointError, talk_once
 from baselines.policies.endpoint.wire import BadAnswerError, JsonObject, as_list, as_object, parsed
 
 RELOAD = {"method": "reload_weights"}
@@ -138,8 +135,7 @@ class VLLMControl:
         async def send(client: EndpointClient) -> JsonObject:
             return await client.send(method, path, body, read)
 
-        rng, usage = np.random.default_rng(0), EndpointUsage()
-        return talk(self._config, [send], rate_limiter=RateLimiter(), rng=rng, usage=usage)[0]
+        return talk_once(self._config, send)
 
 
 def _read_object(body: bytes) -> JsonObject:
