@@ -55,7 +55,7 @@ def _json(value: object) -> Any:
         return value.item()
     if isinstance(value, np.ndarray):
         return {"array": [value.dtype.str, list(value.shape), value.ravel().tolist()]}
-    if isinstance(value, Counter | Mapping):
+    if isinstance(value, Mapping):
         tag = "counter" if isinstance(value, Counter) else "mapping"
         return {tag: [[_json(key), _json(own)] for key, own in value.items()]}
     if isinstance(value, frozenset):

@@ -49,7 +49,7 @@ class RunFiles:
 
     def __init__(self, folder: Path, processes: ProcessGroup) -> None:
         self._processes = processes
-        self._is_writer = processes.rank == 0
+        self.is_writer = processes.rank == 0
         self._checkpoints = folder / CHECKPOINTS
         self._metrics = folder / METRICS_FILE
         self._completions = folder / COMPLETIONS_FILE
@@ -83,7 +83,7 @@ class RunFiles:
                 f"{self._metrics} must hold the steps 1 to {step} of the resumed run, got "
                 f"{len(steps)} of them; restore the file or start a new run with another --out-dir"
             )
-        if self._is_writer:
+        if self.is_writer:
             forget_best_after(self._checkpoints, step)
         return [int(row["cost/tokens_generated"]) for row in rows]
 
@@ -95,7 +95,7 @@ class RunFiles:
         Raises:
             StorageError: If a file cannot be written; it is then unchanged.
         """
-        if not self._is_writer:
+        if not self.is_writer:
             return
         keep_rows(self._metrics, lambda row: row["step"] <= step)
         for path in (self._completions, self._rollouts):
@@ -115,7 +115,7 @@ class RunFiles:
         Raises:
             StorageError: If they cannot be written.
         """
-        if self._is_writer:
+        if self.is_writer:
             append_row(self._metrics, row, durable=False)
             append_rows(self._completions, completions)
             append_rows(self._rollouts, rollouts, durable=False)
@@ -126,7 +126,7 @@ class RunFiles:
         Raises:
             StorageError: If it cannot be written.
         """
-        if self._is_writer:
+        if self.is_writer:
             append_evaluation(self._evaluations, evaluation)
 
     def save(
@@ -153,7 +153,7 @@ class RunFiles:
         Raises:
             StorageError: If it cannot be written; earlier checkpoints are intact.
         """
-        if not self._is_writer:
+        if not self.is_writer:
             if self._processes.mesh is not None:
                 join_checkpoint(
                     self._checkpoints,
@@ -196,7 +196,7 @@ class RunFiles:
         (is_best, is_saved), *_ = self._processes.all_gather([self._best_and_saved(step, accuracy)])
         if is_best and not is_saved:
             save()
-        if is_best and self._is_writer:
+        if is_best and self.is_writer:
             record_best(self._checkpoints, step=step, accuracy=accuracy)
 
     def _best_and_saved(self, step: int, accuracy: Proportion) -> tuple[bool, bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from baselines.policies.checkpoints import UsableCheckpoint, read_arrays, read_updaters
 from baselines.train.config import TrainConfig
 from baselines.train.credit_stage import CreditStage
@@ -68,7 +70,18 @@ class SavedState:
         Raises:
             StorageError: If it cannot be written; earlier checkpoints are intact.
         """
-        critic = self._credit.critic
+        is_writer, critic = self._files.is_writer, self._credit.critic
+        self._files.save(
+            step,
+            self._config,
+            self._crew,
+            credited,
+            self._to_json(step) if is_writer else {},
+            arrays=critic.to_arrays() if is_writer and critic else {},
+            retrospect=self._retrospect,
+        )
+
+    def _to_json(self, step: int) -> dict[str, Any]:
         state = {
             "initial": self._held_out.initial,
             **self._warnings.to_json(),
@@ -78,15 +91,7 @@ class SavedState:
             state[SERVERS] = self._servers.state_dict()
         if self._ahead:
             state[AHEAD] = self._ahead.to_text(step)
-        self._files.save(
-            step,
-            self._config,
-            self._crew,
-            credited,
-            state,
-            arrays=critic.to_arrays() if critic else {},
-            retrospect=self._retrospect,
-        )
+        return state
 
     def load(self, checkpoint: UsableCheckpoint) -> list[int]:
         """Restore the state of a checkpoint, whose weights are loaded already.
