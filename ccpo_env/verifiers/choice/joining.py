@@ -33,7 +33,8 @@ _OPENED = re.compile(rf"[*_`\"'(\[]*(?:{UNKNOWN.pattern})?")
 _VERB = re.compile(
     r"(?:(?:,|\s+and|\s+or)\s*[A-Z]\b)*[\s*_)]*(?:is|are|would|must|should|fits|remains|has|was|does|also\s+[a-z]{4,}s)\b"
 )
-_LIST_ENDED = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*\W*$")
+LIST_ENDED = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*\W*$")
+"""What a list ends with that a comma divides from what is said of it: "without A and B, "."""
 _LINE_OR_LETTER = re.compile(r"\s*(?:$|\n|[A-Z](?![\w]))")
 _LABELLED = re.compile(r"\s*[).:、．\]]|\s*[-–—]\s")
 SINGLE = re.compile(
@@ -72,7 +73,7 @@ def joined_member(options: Members, text: str, place: int) -> tuple[tuple[str, .
             gap = short.end()
         gap = _OPENED.match(text, gap).end()  # type: ignore[union-attr]
     member = options.member_at(text, gap)
-    is_clause = _LIST_ENDED.search(text[max(place - 12, 0) : gap]) or ";" in text[place:gap]
+    is_clause = LIST_ENDED.search(text[max(place - 12, 0) : gap]) or ";" in text[place:gap]
     if member and is_clause and _VERB.match(text, member[1]):
         return None  # "not A; B is the answer", "without A and B, C is left"
     single = SINGLE.match(text, gap)

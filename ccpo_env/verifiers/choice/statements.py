@@ -10,6 +10,7 @@ from itertools import islice
 
 from ccpo_env.verifiers.choice.beside import answers_beside
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
+from ccpo_env.verifiers.choice.joining import LIST_ENDED
 from ccpo_env.verifiers.choice.judging import (
     ANSWER_NOUN,
     CLAUSE_START,
@@ -46,7 +47,6 @@ _CLAUSE = re.compile(
     r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|[Mm]ak(?:es?|ing)|rate|wählen)\b)\s*"
 )
 _IN_A_LIST = re.compile(r"[\s(*]?[A-Z],")
-_LIST_END = re.compile(r"\b(?:and|or|nor)\s+\W*[A-Z]\W*,\s*$")
 _LINK = re.compile(
     rf"[\s*_)\]]*(?:,\s*)?(?:{IS}|best|holds|является|it is|to be|as the"
     r"|the (?:answer|correct|right|best|only|most)|を選"
@@ -71,7 +71,7 @@ _DIRECT = re.compile(
         "gabarito; đáp án",
     )
     + "|答案|答え?|正解|정답|답|الإجابة|الاجابة|الجواب|பதில்|விடை|సమాధానం|উত্তর|उत्तर|जवाब|คำตอบ"
-    "|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
+    "|ตอบ|תשובה|应选|應選|故选|故選",
     re.IGNORECASE,
 )
 _DESCRIBED = re.compile(r"(?:option|choice|statement)\s+[(*]*[A-Z][)*]*\s+is\s", re.IGNORECASE)
@@ -279,7 +279,7 @@ def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> boo
     return (
         clause[0].startswith(",")
         and _IN_A_LIST.match(text, max(clause.start() - 2, 0)) is not None
-        and _LIST_END.search(text, max(clause.start() - 8, 0), clause.end()) is None
+        and LIST_ENDED.search(text, max(clause.start() - 8, 0), clause.end()) is None
         and (_SINGULAR.match(text, statement.end) is None or bool(statement.letters[1:]))
     )
 
