@@ -108,7 +108,7 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
     ):
         return None
     for part in (last, first, text):
-        own = _read(part, options, are_letters_read=True)
+        own = everywhere if part == text else _read(part, options, are_letters_read=True)
         is_open = "?" in part or _CONSIDERED.search(own.rest)
         if own.letters and not is_open and not occurs(_UNSUITABLE, own.rest):
             return Found(tuple(own.letters), 0, len(text))
