@@ -40,23 +40,7 @@ _STYLE = re.compile(
 )
 _GREEK = dict(
     zip(
-        [
-            "alpha",
-            "beta",
-            "gamma",
-            "delta",
-            "epsilon",
-            "theta",
-            "lambda",
-            "mu",
-            "pi",
-            "rho",
-            "sigma",
-            "tau",
-            "phi",
-            "omega",
-            "Delta",
-        ],
+        "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi omega Delta".split(),  # noqa: SIM905
         "αβγδεθλμπρστφωΔ",
         strict=True,
     )

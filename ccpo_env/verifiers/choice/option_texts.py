@@ -17,8 +17,6 @@ _ZEROS = re.compile(r"(?<=(?<![\d.,])\d)\.0+(?!\d)|(?<=\d\d)\.0+(?!\d)")
 _BEFORE_AND = re.compile(r"(\w+)\s+(?:and|or|and/or)\s+(?:the\s+)?$")
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 _OPTIONAL = frozenset("\"'`*_,.;:()[]!?")
-
-
 _REPLY = re.compile(r"(?:yes|no|maybe)", re.IGNORECASE)
 _REPLIED = re.compile(
     r"[*_`\"')\]}]*(?:\s*(?:$|[\n.;:!?)\]–—/&|(<}✅✓]|-\s|-$)"

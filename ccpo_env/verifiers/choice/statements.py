@@ -71,7 +71,7 @@ _DIRECT = re.compile(
         "gabarito; đáp án",
     )
     + "|答案|答え?|正解|정답|답|الإجابة|الاجابة|الجواب|பதில்|விடை|సమాధానం|উত্তর|उत्तर|जवाब|คำตอบ"
-    "|ตอบ|תשובה|应选|應選|故选|故選",
+    "|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
     re.IGNORECASE,
 )
 _DESCRIBED = re.compile(r"(?:option|choice|statement)\s+[(*]*[A-Z][)*]*\s+is\s", re.IGNORECASE)

@@ -47,9 +47,6 @@ _NAMED = re.compile(
     words(
         "option; choice; letter; answer; opción; opção; alternativa; letra; opzione; lettera",
         "lettre; réponse",
-    )
-    + "|"
-    + words(
         "antwort; buchstabe; optie; letter; odpowiedź; opcja; možnost; вариант; ответ; пункт",
         "варіант; seçenek; pilihan; đáp án",
     )
