@@ -235,8 +235,7 @@ def _box(room: str, y: int, paths: Collection[Path]) -> str:
     x, width = (MARGIN, WIDTH - 2 * MARGIN)
     if place.column is not None:
         x, width = MARGIN + place.column * COLUMN, BOX
-    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
-    size = f"{len(paths)} files, {lines / 1000:.1f}k lines"
+    size = f"{len(paths)} files"
     return (
         f'<rect class="b" x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="6"/>'
         f'<text class="n" x="{x + 10}" y="{y + 21}">{room}</text>'
