@@ -23,7 +23,7 @@ class Place:
 
     Args:
         column: Column, from the left; None: all columns.
-        purpose: Description in at most 32 characters.
+        purpose: Description; it fits a box of one column with at most MOST_CHARS characters.
     """
 
     column: int | None
@@ -35,7 +35,7 @@ PLACES: Mapping[str, Place] = {
     "common": Place(None, "errors, files, types, checks, statistics, metrics, process groups"),
     "optimizers": Place(0, "advantages and policy losses"),
     "policies": Place(1, "language models and endpoints"),
-    "pages": Place(3, "the frame and the figures of HTML pages"),
+    "pages": Place(3, "frame and figures of HTML pages"),
     "report": Place(3, "HTML pages from run files"),
     "explore": Place(2, "the page to look at credit"),
     "credit": Place(0, "team reward to credit per agent"),
@@ -55,6 +55,7 @@ PLACES: Mapping[str, Place] = {
 
 COLUMN, LAYER, BOX, HEIGHT, MARGIN = 244, 84, 226, 50, 10
 """Distances of columns and layers, size of a box, and margin of the figure, in pixels."""
+MOST_CHARS = 33
 SHIFT = 60
 """Distance from the centre of a box at which a slanted arrow starts and ends."""
 WIDTH = 2 * MARGIN + 3 * COLUMN + BOX

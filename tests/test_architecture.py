@@ -39,6 +39,11 @@ def test_picture_names_every_room():
     assert rooms <= PLACES.keys() <= texts
 
 
+def test_purposes_fit_their_boxes():
+    purposes = [place.purpose for place in PLACES.values() if place.column is not None]
+    assert max(map(len, purposes)) <= draw_architecture.MOST_CHARS
+
+
 def test_rooms_are_drawn_above_what_they_import():
     graph = draw_architecture.import_graph(draw_architecture.sources())
     found = layers(graph)
