@@ -38,6 +38,7 @@ _SAID_OF_IT = re.compile(
     r"[*_)]*\s+(?:is|isn't|was|wasn't|are|has|have|does|doesn't|do|did|never|can|cannot|can't|will|won't"
     r"|would|acts|works|lacks|[a-z]{3,}s)\b",
 )
+_NOUNS_TO_THE_END = re.compile(r"(?:\s+[A-Za-z][\w'-]+){1,2}[.!*_]*\s*$")
 _HEDGED = re.compile(
     r"\b(?:but|however|although|though|while|whereas|tempting|too|less|worse|contraindicated|unlikely"
     r"|plausible|possible|only if|unless|no longer)\b",
@@ -102,6 +103,7 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
                     or _LABELLED_LEAD.match(line[0])
                     or _AS.match(line[0], lead.end)
                     or _explained(line[0], lead)
+                    or _lengthened(line[0], lead)
                 )
             ):
                 statement = lead
@@ -117,6 +119,13 @@ def _explained(line: str, lead: Statement) -> bool:
         _LETTER_AND_TEXT.match(line, lead.start, lead.end)
         and _SAID_OF_IT.match(line, lead.end)
         and not _HEDGED.search(line)
+    )
+
+
+def _lengthened(line: str, lead: Statement) -> bool:
+    """Return whether a line is a letter and a text with one or two nouns: "A. 13th Amendment."."""
+    return bool(
+        _LETTER_AND_TEXT.match(line, lead.start, lead.end) and _NOUNS_TO_THE_END.match(line, lead.end)
     )
 
 

@@ -13,6 +13,7 @@ OPTION_LETTERS = "".join(own for own in LATIN if not own.islower())
 """Letters of other scripts that name an option."""
 MARK_RIGHT = "[✓✔✅☑👍🟢]"
 MARK_WRONG = "[✗✘❌✖❎×🔴👎]"
+_MARKS = re.compile(f"{MARK_RIGHT}|{MARK_WRONG}")
 SIGNS = re.compile(r"[\s*_`\"'.,:;()\[\]|?=–—\-→>]*")
 _YES = words(
     "yes; correct; right; true; ja; richtig; oui; vrai; sí; verdadero; sim; correto; correcto",
@@ -62,6 +63,9 @@ def verdict_behind(rest: str) -> bool | None:
     verdict = VERDICT.match(rest, signs)
     if verdict and _ENDS_VERDICT.match(rest, verdict.end()):
         return verdict["yes"] is not None
+    if is_marked := _MARKS.findall(rest):
+        if len(set(is_marked)) == 1:
+            return bool(re.fullmatch(MARK_RIGHT, is_marked[0]))
     for sentence in SENTENCE.split(rest):
         if NEGATION.search(lower(sentence)) or re.search(MARK_WRONG, sentence):
             return False

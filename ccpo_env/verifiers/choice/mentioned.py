@@ -45,10 +45,10 @@ _BAD = (
     + "|禁忌"
 )
 _UNSUITABLE = re.compile(f"{NOT}|{_BAD}")
-_EXPLAINS = re.compile(rf"\s*(?:which|who|where)\b(?!.*(?:{RIGHT}|{_BAD}))", re.IGNORECASE)
+_EXPLAINS = re.compile(rf"\s*(?:which|who|where|because|since|as)\b(?!.*(?:{RIGHT}|{_BAD}))", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|(?<=[.!?][\"')])\s+")
 _LETTER = re.compile(
-    r"(?i:(?:option|choice|statement|answer)\s+)[(*_]*[A-Z](?![A-Za-z'])|[(\[][A-Z][)\]]"
+    r"(?i:(?:option|choice|statement|answer)s?\s+)[(*_]*[A-Z](?![A-Za-z'])|[(\[][A-Z][)\]]"
     rf"|[A-HJ-Z][*_)]*\s+(?:{RIGHT}|over\b|(?:{IS})\s+(?i:the\s+(?:only|most|odd)|more|most|both)\b)"
     r"|(?:(?<=\b[Oo]nly )|(?<=\bstand by ))[B-HJ-Z](?![A-Za-z'-])"
 )
@@ -92,7 +92,7 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
             own = _read(part, options, are_letters_read=False)
             if len(own.letters) == 1:
                 break
-        if len(own.letters) > 1:
+        if len(own.letters | _read(part, options, are_letters_read=True).letters) > 1:
             return None
         is_sure = (
             not is_list

@@ -57,6 +57,10 @@ _END = re.compile(
 _BECAUSE = re.compile(rf"\s*(?:{BECAUSE})", re.IGNORECASE)
 _NO_NOUN = re.compile(r"\s+(?:and|or|over|with|wins|the)\b")
 _LETTER_BEHIND = re.compile(r"\s*[(\[]\s*(?:option\s*)?([A-Za-z])\s*[)\]]")
+_LETTER_BEHIND_NOUN = re.compile(
+    r"(?:\s+[a-z][\w'-]+){1,2}\s*[(\[]\s*(?:(?i:option|choice|answer)\s*)?([A-Z])\s*[)\]]"
+)
+"""What follows a shortened text: "competitive inhibition (option A)"."""
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 
 
@@ -113,6 +117,9 @@ class Options:
         if named and (single is None or self._is_text(single, named[1])):
             end = _CLOSE_TEXT.match(text, named[1]).end()  # type: ignore[union-attr]
             behind = _LETTER_BEHIND.match(text, end)
+            noun = _LETTER_BEHIND_NOUN.match(text, end)
+            if noun and noun[1] in named[0]:
+                return named[0], noun.end()
             if behind:
                 return tuple(dict.fromkeys((*named[0], behind[1].upper()))), behind.end()
             return named[0], end

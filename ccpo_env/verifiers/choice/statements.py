@@ -31,6 +31,7 @@ from ccpo_env.verifiers.choice.judging import (
     occurs,
     sentence_start,
 )
+from ccpo_env.verifiers.choice.labelled import labelled
 from ccpo_env.verifiers.choice.last_statement import last_statement
 from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
 from ccpo_env.verifiers.choice.named_best import named_best
@@ -107,8 +108,9 @@ def closing_statement(text: str, options: Options) -> Found | None:
     whole = options.statement_at(text, 0, is_whole=True)
     if whole is not None:
         return Found(whole.letters, 0, whole.end)
+    readers = (_announced, _chosen, _called_right, labelled)
     found = sorted(
-        (*_announced(text, options), *_chosen(text, options), *_called_right(text, options)),
+        (own for read in readers for own in read(text, options)),
         key=lambda own: (own.start, own.end),
     )
     readings: tuple[Callable[[], Found | None], ...] = (

@@ -117,9 +117,9 @@ CHOOSE = any_of(
         r"| would have to be)"
         r"(?: definitely| clearly| probably| most likely| likely| therefore| indeed| simply)?",
         r"(?:must|has to|have to|gotta|got to|should|would) be; looks like; looks like it's",
-        r"(?:left with|leaves|leaving|leads?|leading|points?|pointing|brings|narrows|narrowed|boils"
-        r"|comes|down)"
-        r"(?: us| me| it)?(?: down)?(?: with| to| only| just)*",
+        r"(?:left with|leaves|leaving|down)(?: us| me| it)?(?: down)?(?: with| to| only| just)*",
+        r"(?:leads?|leading|points?|pointing|brings|narrows|narrowed|boils|comes)"
+        r"(?:(?: us| me| it)?(?: down)? to| us| me)(?: only| just)*",
         r"i\.e\.; corresponds? to; corresponding to; matches; match; matching; consistent with",
         r"the (?:best|correct|right|only|most likely|appropriate) (?:one|fit|match|statement)"
         r"(?: here)? (?:is|would be)",
@@ -185,7 +185,7 @@ LABEL = any_of(
         r"to be; be; is; it; it's; that's; that is; es; é; è; jest; är; er; this; going; only",
         r"still; surely; correct; right; best; final; following",
         r"answer choice; following option; still; really; hands down; represented by; found",
-        r"under; namely",
+        r"under; namely; combination of; mix(?:ture)? of",
         r"antwort; buchstabe; die; der; das; option; variante; möglichkeit; la; le; l'; lettre",
         r"réponse; choix",
         r"proposition; el; los; letra; opción; respuesta; inciso; alternativa; a alternativa",
