@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 from ccpo_env.verifiers.choice.judging import (
     COPULA_CUE,
@@ -45,6 +46,7 @@ _HEDGED = re.compile(
     re.IGNORECASE,
 )
 _LABELS = re.compile(r"(?<![A-Za-z])([A-Z])[:.)]\s")
+_OPENS_LINE = re.compile(r"\b(?:is|are|was|be)(?:\s+(?:the|an?))?[\s*_]*[:：][\s*_]*$")
 _MARK = re.compile(r"[✅✓✔☑👉]")
 REPLY_NUMBER = re.compile(
     r"(?:A:\s*(?=\([B-Z]\)|[B-Z][\s.]*$)|(?:(?:assistant|model|bot|ai)|(?:question|q|answer|a|no\.?)?\s?\d{1,3})\s?[:.)]\s+(?=\S))",
@@ -60,6 +62,7 @@ def lone_answer(text: str, options: Options) -> Found | None:
         return None
     return (
         _marked(text, lines, options)
+        or _below_a_colon(text, lines, options)
         or _in_a_line(text, lines, options)
         or _in_bold(text, options)
         or _at_the_end(lines[-1], options)
@@ -77,6 +80,22 @@ def _marked(text: str, lines: list[re.Match[str]], options: Options) -> Found | 
         if statement := options.statement_at(text, start):
             return Found(statement.letters, start, statement.end)
     return None
+
+
+def _below_a_colon(text: str, lines: list[re.Match[str]], options: Options) -> Found | None:
+    """Return the only option, letter and text, that is a line below "... of the eye is the:"."""
+    found = []
+    for above, line in pairwise(lines):
+        statement = options.statement_at(line[0], 0, is_whole=True)
+        if (
+            _OPENS_LINE.search(above[0])
+            and statement
+            and _LETTER_AND_TEXT.match(line[0], statement.start)
+            and not is_listed(text, line.start())
+        ):
+            is_negated = occurs(NEGATION, NO_DOUBT.sub(" ", above[0].lower()))
+            found.append(Found(statement.letters, line.start(), line.end(), is_negated))
+    return found[0] if len(found) == 1 else None
 
 
 def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found | None:
