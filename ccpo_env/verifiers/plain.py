@@ -34,7 +34,7 @@ _STYLE = re.compile(
     r"</?(?:b|strong|i|em|u|p|span|mark|code|font|center|div|big|sup|sub|h[1-6]|li|ul|ol)"
     r"(?:\s[^<>]{0,80})?>|</(?:s|del|strike)>|<\|[^|<>\n]{1,40}\|>|<end_of_turn>|<eos>|"
     r"\\(?:text|math|mbox|hbox|operatorname|textstyle|displaystyle|bf|rm|it|sf|tt|large|Large|huge|"
-    r"fbox|underline|emph|tag|color|left|right|big)[A-Za-z]*\*?(?![A-Za-z])|\\[()\[\]]|\$|~~|"
+    r"fbox|underline|emph|tag|color|left|right|big)[A-Za-z]*\*?(?![A-Za-z])|\\[()\[\]]|\\?\$|~~|"
     r"\\(?=(?:log|ln|exp|sin|cos|tan|lim|max|min)(?![A-Za-z]))",
     re.IGNORECASE,
 )

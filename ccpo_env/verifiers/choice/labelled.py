@@ -56,7 +56,9 @@ def labelled(text: str, options: Options) -> Iterator[Found]:
             continue
         end = SENTENCE_END.search(text, statement.end)
         before = text[sentence_start(text, verb.start()) : verb.start()]
-        if _OPEN.search(before) or _OPEN.search(text, statement.end, end.end() if end else len(text)):
+        if _OPEN.search(before) or _OPEN.search(
+            text, statement.end, end.end() if end else len(text)
+        ):
             return
         if any(own[1] != letter for own in _LETTER.finditer(text, statement.end)):
             return

@@ -17,6 +17,7 @@ from ccpo_env.verifiers.choice.marks import (
     said_of,
     verdict_behind,
 )
+from ccpo_env.verifiers.choice.named_best import options_named
 from ccpo_env.verifiers.choice.negations import CORRECTION
 from ccpo_env.verifiers.choice.options import Options
 from ccpo_env.verifiers.choice.terms import is_part_of_term
@@ -126,7 +127,9 @@ def _said(block: list[_Item], options: Options, below: list[str]) -> str:
     open_ = [item for item in block if item.is_right is None]
     is_all = {own.letter for own in block} == set(options.letters)
     if not right and len(open_) == 1 and is_all and not _states_answer(below, options):
-        right = [open_[0].letter]
+        last = next((line for line in reversed(below) if line.strip()), "")
+        if options_named(last, options) <= {open_[0].letter}:
+            right = [open_[0].letter]
     return said_of(right)
 
 

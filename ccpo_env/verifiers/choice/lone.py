@@ -144,7 +144,8 @@ def _explained(line: str, lead: Statement) -> bool:
 def _lengthened(line: str, lead: Statement) -> bool:
     """Return whether a line is a letter and a text with one or two nouns: "A. 13th Amendment."."""
     return bool(
-        _LETTER_AND_TEXT.match(line, lead.start, lead.end) and _NOUNS_TO_THE_END.match(line, lead.end)
+        _LETTER_AND_TEXT.match(line, lead.start, lead.end)
+        and _NOUNS_TO_THE_END.match(line, lead.end)
     )
 
 

@@ -63,9 +63,8 @@ def verdict_behind(rest: str) -> bool | None:
     verdict = VERDICT.match(rest, signs)
     if verdict and _ENDS_VERDICT.match(rest, verdict.end()):
         return verdict["yes"] is not None
-    if is_marked := _MARKS.findall(rest):
-        if len(set(is_marked)) == 1:
-            return bool(re.fullmatch(MARK_RIGHT, is_marked[0]))
+    if (is_marked := _MARKS.findall(rest)) and len(set(is_marked)) == 1:
+        return bool(re.fullmatch(MARK_RIGHT, is_marked[0]))
     for sentence in SENTENCE.split(rest):
         if NEGATION.search(lower(sentence)) or re.search(MARK_WRONG, sentence):
             return False

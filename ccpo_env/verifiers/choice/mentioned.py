@@ -45,11 +45,13 @@ _BAD = (
     + "|禁忌"
 )
 _UNSUITABLE = re.compile(f"{NOT}|{_BAD}")
-_EXPLAINS = re.compile(rf"\s*(?:which|who|where|because|since|as)\b(?!.*(?:{RIGHT}|{_BAD}))", re.IGNORECASE)
+_EXPLAINS = re.compile(
+    rf"\s*(?:which|who|where|because|since|as)\b(?!.*(?:{RIGHT}|{_BAD}))", re.IGNORECASE
+)
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|(?<=[.!?][\"')])\s+")
 _LETTER = re.compile(
     r"(?i:(?:option|choice|statement|answer)s?\s+)[(*_]*[A-Z](?![A-Za-z'])|[(\[][A-Z][)\]]"
-    rf"|[A-HJ-Z][*_)]*\s+(?:{RIGHT}|over\b|(?:{IS})\s+(?i:the\s+(?:only|most|odd)|more|most|both)\b)"
+    rf"|[A-HJ-Z][*_)]*\s+(?:{RIGHT}|over\b|(?:{IS})\s+(?i:the\s+(?:only|most|odd|assumption|conclusion|principle|statement|one|option)|more|most|both)\b)"
     r"|(?:(?<=\b[Oo]nly )|(?<=\bstand by ))[B-HJ-Z](?![A-Za-z'-])"
 )
 """A letter that is announced as that of an option, or stands where the answer may stand."""
@@ -58,7 +60,10 @@ _CUT = re.compile(
     r"|than|generally|this|not)|[,:;–-])\s*$"
 )
 _BARE = re.compile(r"(?<![A-Za-z'])[B-HJ-Z](?![A-Za-z'.-])")
-_REFUSES = re.compile(r"\bI\s+(?:have\s+no|can't|cannot|do\s+not|don't|am\s+not)\b", re.IGNORECASE)
+_REFUSES = re.compile(
+    r"\bI\s+(?:have\s+no|can't|cannot|do\s+not|don't|am\s+not)\b|\bI(?:'m|\s+am)\s+(?:unable|sorry)\b",
+    re.IGNORECASE,
+)
 _CONSIDERED = re.compile(
     words(
         "if; whether; could; might; may; consider(?:s|ed|ing)?; compar(?:e|es|ed|ing); let's",

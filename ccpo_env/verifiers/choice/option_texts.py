@@ -105,6 +105,8 @@ def _source(text: str, *, has_zeros: bool) -> str:
         return ""
     article = rf"(?:(?<![{ALPHABETIC}])(?:the|an?)\s+)?"
     parts = [article if has_article or tokens[0][0].isalpha() else "", _border(tokens[0][0], "<!")]
+    if len(tokens[0]) == 1 and tokens[0].isalpha():
+        parts.append("(?<!')")  # "I'm"
     for before, token, after in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False):
         is_integer = token.isdigit() and before != "." and after != "."
         zeros = r"(?:\.0+(?!\d))?" if is_integer and has_zeros else ""

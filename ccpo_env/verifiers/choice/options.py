@@ -121,7 +121,8 @@ class Options:
             if noun and noun[1] in named[0]:
                 return named[0], noun.end()
             if behind:
-                return tuple(dict.fromkeys((*named[0], behind[1].upper()))), behind.end()
+                end = _CLOSE.match(text, behind.end()).end()  # type: ignore[union-attr]
+                return tuple(dict.fromkeys((*named[0], behind[1].upper()))), end
             return named[0], end
         if single is None:
             run = _RUN.match(text, place)

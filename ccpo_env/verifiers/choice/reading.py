@@ -42,7 +42,8 @@ def stated_answer(response: str, choices: tuple[str, ...], gold: str) -> str | N
     behind = visible[boxed.end :] if boxed else visible
     text = plain(_ends_of(behind, MAX_READ_CHARS))
     text = own_statements(_ends_of(text, MAX_READ_CHARS), options).strip()
-    stated = closing_statement(without_listing(text, options), options)
+    is_other = bool(boxed and boxed.end == 0)  # a value that is no option
+    stated = closing_statement(without_listing(text, options), options, announced=is_other)
     if boxed and boxed.letters and not (stated and stated.is_correction):
         return _name(replace(boxed, is_negated=boxed.is_negated or is_taken_back(text, 0)))
     found = stated or boxed

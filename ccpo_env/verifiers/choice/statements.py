@@ -100,8 +100,14 @@ _TAKEN_BACK = re.compile(
 )
 
 
-def closing_statement(text: str, options: Options) -> Found | None:
-    """Return the answer that a plain text states last, or None."""
+def closing_statement(text: str, options: Options, *, announced: bool = False) -> Found | None:
+    """Return the answer that a plain text states last, or None.
+
+    Args:
+        text: Plain text of a response without lists of options.
+        options: The options of the task.
+        announced: Whether only announced answers count, and no option that is just mentioned.
+    """
     numbers = list(islice(REPLY_NUMBER.finditer(text), 2))
     if len(numbers) == 1 and numbers[0].start() == 0 and not options.text_at(text, 0):
         text = text[numbers[0].end() :]
@@ -121,7 +127,7 @@ def closing_statement(text: str, options: Options) -> Found | None:
         lambda: named_best(text, options),
     )
     negated: Found | None = None
-    for read in readings:
+    for read in readings[:3] if announced else readings:
         result = read()
         if result is not None and found and found[-1].start > result.start:
             shared = set(found[-1].letters) & set(result.letters)
