@@ -93,8 +93,7 @@ def _below_a_colon(text: str, lines: list[re.Match[str]], options: Options) -> F
             and _LETTER_AND_TEXT.match(line[0], statement.start)
             and not is_listed(text, line.start())
         ):
-            is_negated = occurs(NEGATION, NO_DOUBT.sub(" ", above[0].lower()))
-            found.append(Found(statement.letters, line.start(), line.end(), is_negated))
+            found.append(Found(statement.letters, line.start(), line.end()))
     return found[0] if len(found) == 1 else None
 
 

@@ -17,6 +17,8 @@ _NAMED_BEST = re.compile(
     r"(?!not\b)",
     re.IGNORECASE,
 )
+_DEFINES = re.compile(r"(?<=\w)\s+(?:is|are|was|were)\s+(?!not\b)")
+_CONCLUDES = re.compile(r"\W*(?:so|thus|hence|therefore|overall|finally)\b", re.IGNORECASE)
 _DISMISSED = re.compile(
     r"\b(?:is|are|was|were|would\s+be|seems?|can\s+be)\s+(?:also\s+|therefore\s+|much\s+|both\s+)?"
     r"(?:unlikely|less\s+likely|contraindicated|incorrect|wrong|ruled\s+out|excluded|inappropriate"
@@ -40,6 +42,31 @@ _SENTENCE_END = re.compile(
 
 
 def named_best(text: str, options: Options) -> Found | None:
+    """Return the only option called "the best treatment", or else that of a first sentence."""
+    return _called_best(text, options) or _defined(text, options)
+
+
+def _defined(text: str, options: Options) -> Found | None:
+    """Return the option with which the first sentence ends: "The part of it is the cerebellum.".
+
+    What follows must not doubt it, nor conclude anything else.
+    """
+    stop = _SENTENCE_END.search(text)
+    own, behind = (text[: stop.start()], text[stop.end() :]) if stop else (text, "")
+    verbs = list(_DEFINES.finditer(own)) if options.is_known else []
+    statement = options.statement_at(own, verbs[-1].end()) if verbs else None
+    if statement is None or own[statement.end :].strip(" .!*_"):
+        return None
+    if len(statement.letters) != 1 or options_named(own, options) != set(statement.letters):
+        return None
+    for sentence in _SENTENCE_END.split(behind):
+        others = options_named(sentence, options) - set(statement.letters)
+        if others and (_DOUBTS.search(sentence) or _CONCLUDES.match(sentence) or "?" in sentence):
+            return None
+    return judged(own, verbs[-1].start(), statement)
+
+
+def _called_best(text: str, options: Options) -> Found | None:
     """Return the only option called "the best treatment" or the like; None if there are several.
 
     Whatever names an option behind it must dismiss that option.

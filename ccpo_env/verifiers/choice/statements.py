@@ -10,6 +10,7 @@ from itertools import islice
 
 from ccpo_env.verifiers.choice.beside import answers_beside
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
+from ccpo_env.verifiers.choice.denied import unless_denied
 from ccpo_env.verifiers.choice.joining import LIST_ENDED
 from ccpo_env.verifiers.choice.judging import (
     ANSWER_NOUN,
@@ -44,6 +45,7 @@ MAX_PLACES = 12
 """Places behind one announcement at which an answer may begin."""
 _CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}")
 _IS_RIGHT = re.compile(rf"\s*[:–—-]?[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
+_ARE_ALL = re.compile(r"[\s*_)]*(?:are|were)\s+(?:all|both)\b", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|[Mm]ak(?:es?|ing)|rate|wählen)\b)\s*"
 )
@@ -123,8 +125,8 @@ def closing_statement(text: str, options: Options, *, announced: bool = False) -
         lambda: last_statement([own for own in found if own.strength == 2], text, options),
         lambda: last_statement(found, text, options),
         lambda: negated_at(text, 0, options),
-        lambda: lone_answer(text, options),
-        lambda: named_best(text, options),
+        lambda: unless_denied(lone_answer(text, options), text, options),
+        lambda: unless_denied(named_best(text, options), text, options),
     )
     negated: Found | None = None
     for read in readings[:3] if announced else readings:
@@ -244,7 +246,8 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
         link = _LINK.match(text, statement.end)
         if link is None:
             continue
-        right = _IS_RIGHT.match(text, statement.end)
+        right = _ARE_ALL.match(text, statement.end) if statement.letters[1:] else None
+        right = right or _IS_RIGHT.match(text, statement.end)
         if right is None or "\n" in text[statement.end : right.end()]:
             continue
         is_negated = occurs(NEGATION, NO_DOUBT.sub(" ", right[0].lower())) or is_called_wrong(
