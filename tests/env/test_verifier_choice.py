@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import pytest
@@ -23,6 +24,11 @@ CASES = [
     for line in Path(__file__).with_name("choice_cases.jsonl").read_text("utf-8").splitlines()
 ]
 """Responses in the styles of many models and languages: whether they state the gold option."""
+ANSWERS = [
+    json.loads(line)
+    for line in Path(__file__).with_name("choice_answers.jsonl").read_text("utf-8").splitlines()
+]
+"""Whole responses in the styles of models, with the letter of their answer, "none" without one."""
 SAME_FOR_ALL_LETTERS = ("gpt", "gemini", "r1", "wrong")
 """Styles whose cases hold for every order of the options."""
 LETTERS = re.compile(r"(?<![A-Za-z'\\])[A-D]{1,4}(?![A-Za-z'])")
@@ -41,6 +47,46 @@ def test_responses_of_every_style_are_read_as_they_are_labelled(case: Mapping[st
     else:
         unexpected = {text: own for text, own in found.items() if own.status != case["expected"]}
     assert unexpected == {}
+
+
+@pytest.mark.parametrize("model", sorted({own["model"] for own in ANSWERS}))
+def test_whole_responses_verify_the_option_that_they_state_and_no_other(model: str) -> None:
+    unexpected = []
+    for own in ANSWERS:
+        if own["model"] == model:
+            choices, letters = tuple(own["choices"]), ascii_uppercase[: len(own["choices"])]
+            verifier = ChoiceVerifier().for_task(Task("q", own["question"], "A", choices=choices))
+            found = [
+                gold for gold in letters if verifier(own["response"], gold).status == "correct"
+            ]
+            if found != ([] if own["answer"] == "none" else [own["answer"]]):
+                unexpected.append((own["response"], own["answer"], found))
+    assert unexpected == []
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("Portugal (C) does not border France. Spain, Belgium and Italy do.", "C"),
+        ("Of the four, Portugal does not border France.", "C"),
+        ("Portugal should be avoided.", "C"),
+        ("Portugal (C) is not the answer.", None),
+        ("It is not C.", None),
+        ("Neither Portugal nor Italy (D) does.", "not C, D"),
+        ("Portugal does not. Italy does not.", None),
+    ],
+)
+def test_the_question_tells_whether_what_does_not_fit_is_the_answer(
+    response: str, answer: str | None
+) -> None:
+    countries = ("Spain", "Belgium", "Portugal", "Italy")
+    question = "Paris is the capital of France. Which country does NOT border France?"
+    verifier = ChoiceVerifier().for_task(Task("q", question, "C", choices=countries))
+    other = ChoiceVerifier().for_task(Task("q", "Where is Lisbon?", "C", choices=countries))
+    assert verifier.asks_exception
+    assert not other.asks_exception
+    assert verifier.answer_of(response) == answer
+    assert other.answer_of(response) != "C"
 
 
 @pytest.mark.parametrize("order", ["BDAC", "CABD"])

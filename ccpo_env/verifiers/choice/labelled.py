@@ -23,6 +23,12 @@ _OPEN = re.compile(
     r"|though|while|whereas|also|common|sometimes|choices|options|consider\w*|only|unless)\b|\?",
     re.IGNORECASE,
 )
+_BEST = re.compile(r"\b(?:most|best|correct|right|preferred|single)\b", re.IGNORECASE)
+_BESIDE = re.compile(
+    r"\balso\s+(?:an?\s+)?(?:possib|correct|right|likely|acceptable|reasonable|option)|\bequally\b"
+    r"|\bas\s+well\b(?!\s+as)|\balternativ|\b(?:could|may|might)\s+(?:also\s+)?be\b|\btoo\s*[.!]",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(r"(?:[(\[]|(?:[Oo]ption|[Cc]hoice)\s+)([A-Z])\b")
 
 
@@ -60,7 +66,9 @@ def labelled(text: str, options: Options) -> Iterator[Found]:
             text, statement.end, end.end() if end else len(text)
         ):
             return
-        if any(own[1] != letter for own in _LETTER.finditer(text, statement.end)):
+        others = [own for own in _LETTER.finditer(text, statement.end) if own[1] != letter]
+        is_best = _BEST.search(before) and not _BESIDE.search(text, statement.end)
+        if others and not is_best:
             return
         found.append(judged(text, verb.start(), statement, strength=1))
     if len({own.letters for own in found}) == 1:

@@ -67,6 +67,12 @@ _EXPLICIT = re.compile(
     r"(?:\s+(?:is|must\s+be|would\s+be)\b|\s*:)\s*",
     re.IGNORECASE,
 )
+_ANSWERS_ARE = re.compile(
+    r"(?:\banswers|\b(?:correct|right|best)\s+(?:options|choices|statements))\b[^\n]{0,40}?"
+    r"(?:\bare\b)?[\s*_]*[:：][\s*_]*$",
+    re.IGNORECASE,
+)
+"""What a list of several answers follows."""
 _ANNOUNCED = re.compile(r"[:：—–*]\s*$|\bis\s*$", re.IGNORECASE)
 
 
@@ -108,9 +114,12 @@ def without_listing(text: str, options: Options) -> str:
     bodies = [_body(own, lines) for own in _ascending(items, lines)]
     blocks = [own for own in bodies if len({item.letter for item in own}) > 1]
     for block in blocks:
+        above = next((own for own in reversed(lines[: block[0].line]) if own.strip()), "")
         for item in block:
             lines[item.line] = item.kept
         said = _said(block, options, lines[block[-1].line + 1 :])
+        if not said and _ANSWERS_ARE.search(above) and len(block) < len(options.letters):
+            said = said_of([item.letter for item in block])
         lines[block[-1].line] = f"{said}\n{block[-1].kept}".strip()
     if blocks and not re.search(r"\w", "".join(lines)):
         return ", ".join(item.letter for block in blocks for item in block)

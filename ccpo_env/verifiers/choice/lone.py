@@ -86,13 +86,10 @@ def _below_a_colon(text: str, lines: list[re.Match[str]], options: Options) -> F
     """Return the only option, letter and text, that is a line below "... of the eye is the:"."""
     found = []
     for above, line in pairwise(lines):
+        if not _OPENS_LINE.search(above[0]) or is_listed(text, line.start()):
+            continue
         statement = options.statement_at(line[0], 0, is_whole=True)
-        if (
-            _OPENS_LINE.search(above[0])
-            and statement
-            and _LETTER_AND_TEXT.match(line[0], statement.start)
-            and not is_listed(text, line.start())
-        ):
+        if statement and _LETTER_AND_TEXT.match(line[0], statement.start):
             found.append(Found(statement.letters, line.start(), line.end()))
     return found[0] if len(found) == 1 else None
 

@@ -38,13 +38,14 @@ _BAD = (
     words(
         "contraindicated; useless; ineffective; harmful; dangerous; unsafe; inappropriate; worse",
         "inferior; unsuitable; obsolete; inadequate; insufficient; unnecessary; too weak; outdated",
+        "similarly; likewise",
         "less effective; (?:is|are) out; second choice; last resort; parenteral",
         "worsens?; aggravates?; mismatch(?:es)?; kontraindiziert; contre-indiqué",
         "contraindicado; противопоказан",
     )
     + "|禁忌"
 )
-_UNSUITABLE = re.compile(f"{NOT}|{_BAD}")
+UNSUITABLE = re.compile(f"{NOT}|{_BAD}")
 _EXPLAINS = re.compile(
     rf"\s*(?:which|who|where|because|since|as)\b(?!.*(?:{RIGHT}|{_BAD}))", re.IGNORECASE
 )
@@ -100,9 +101,7 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
         if len(own.letters | _read(part, options, are_letters_read=True).letters) > 1:
             return None
         is_sure = (
-            not is_list
-            and not sentence.rstrip().endswith("?")
-            and not occurs(_UNSUITABLE, own.rest)
+            not is_list and not sentence.rstrip().endswith("?") and not occurs(UNSUITABLE, own.rest)
         )
         is_alone = len(everywhere.letters) == 1 or len(lines) > 1
         is_stated = sentence is last or (is_alone and not _REFUSES.search(text))
@@ -115,7 +114,7 @@ def mentioned(text: str, lines: Sequence[re.Match[str]], options: Options) -> Fo
     for part in (last, first, text):
         own = everywhere if part == text else _read(part, options, are_letters_read=True)
         is_open = "?" in part or _CONSIDERED.search(own.rest)
-        if own.letters and not is_open and not occurs(_UNSUITABLE, own.rest):
+        if own.letters and not is_open and not occurs(UNSUITABLE, own.rest):
             return Found(tuple(own.letters), 0, len(text))
     return None
 
@@ -149,7 +148,7 @@ def _read(text: str, options: Options, *, are_letters_read: bool) -> _Read:
     place = 0
     for clause in _CLAUSE.split(_QUOTED.sub(" ", masked)):
         around = clause.replace(_NAME, " ")
-        is_negated = occurs(_UNSUITABLE, NO_DOUBT.sub(" ", around.lower()))
+        is_negated = occurs(UNSUITABLE, NO_DOUBT.sub(" ", around.lower()))
         is_other = is_negated or bool(named and _COMPARED.match(clause))
         count = clause.count(_NAME)
         for letters in names[place : place + count]:

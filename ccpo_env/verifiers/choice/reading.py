@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from ccpo_env.verifiers.choice.boxes import boxed_answer
+from ccpo_env.verifiers.choice.excepted import excepted
 from ccpo_env.verifiers.choice.framing import own_statements
 from ccpo_env.verifiers.choice.judging import Found
 from ccpo_env.verifiers.choice.listing import without_listing
@@ -24,13 +25,16 @@ MAX_BOX_CHARS = 65_536
 _GOLD_LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:]?")
 
 
-def stated_answer(response: str, choices: tuple[str, ...], gold: str) -> str | None:
+def stated_answer(
+    response: str, choices: tuple[str, ...], gold: str, *, is_exception: bool
+) -> str | None:
     """Return the option that a response states, as ChoiceVerifier.answer_of reports it.
 
     Args:
         response: Full response of a model.
         choices: Texts of the options in order; none: they are letters from A on.
         gold: A letter that is an option where the options are unknown.
+        is_exception: Whether the question asks for what does not fit.
     """
     visible = without_thinking(response)
     if visible is None or not visible.strip():
@@ -47,6 +51,8 @@ def stated_answer(response: str, choices: tuple[str, ...], gold: str) -> str | N
     if boxed and boxed.letters and not (stated and stated.is_correction):
         return _name(replace(boxed, is_negated=boxed.is_negated or is_taken_back(text, 0)))
     found = stated or boxed
+    if is_exception and options.is_known and (found is None or found.is_negated):
+        found = excepted(text, options) or found
     return _name(found) if found else None
 
 

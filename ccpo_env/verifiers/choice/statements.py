@@ -45,7 +45,7 @@ MAX_PLACES = 12
 """Places behind one announcement at which an answer may begin."""
 _CHOOSE = re.compile(rf"{CHOOSE}|{THEREFORE}")
 _IS_RIGHT = re.compile(rf"\s*[:–—-]?[^\n.,;:!?。！？；，]{{0,60}}?(?:{RIGHT})", re.IGNORECASE)
-_ARE_ALL = re.compile(r"[\s*_)]*(?:are|were)\s+(?:all|both)\b", re.IGNORECASE)
+_ARE_ALL = re.compile(r"(?<![a-z]{2})[\s*_)]*(?:are|were)\s+(?:all|both)\b", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"(?:^|[.,;:!?\n。，；：！？]|\b(?:that|and|but|so|[Mm]ak(?:es?|ing)|rate|wählen)\b)\s*"
 )

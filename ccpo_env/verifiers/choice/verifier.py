@@ -18,13 +18,18 @@ class ChoiceVerifier:
 
     Args:
         choices: Texts of the options in order; none: they are letters from A on.
+        asks_exception: Whether the question asks which option does not fit: then "Portugal (C) does
+            not border France." states an answer.
     """
 
     choices: tuple[str, ...] = ()
+    asks_exception: bool = False
 
     def for_task(self, task: Task) -> ChoiceVerifier:
         """Return the verifier of the answers to one task, which knows its options."""
-        return ChoiceVerifier(task.choices)
+        from ccpo_env.verifiers.choice.excepted import asks_exception
+
+        return ChoiceVerifier(task.choices, asks_exception(task.question))
 
     def __call__(self, response: str, gold: str) -> Verdict:
         """Return whether a response states the gold option.
@@ -65,7 +70,9 @@ class ChoiceVerifier:
         """
         from ccpo_env.verifiers.choice.reading import stated_answer  # compiles many patterns
 
-        return stated_answer(response, self.choices, gold) if isinstance(response, str) else None
+        if not isinstance(response, str):
+            return None
+        return stated_answer(response, self.choices, gold, is_exception=self.asks_exception)
 
     def _gold(self, gold: object) -> str | None:
         from ccpo_env.verifiers.choice.reading import gold_letter
