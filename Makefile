@@ -53,7 +53,7 @@ trl:  ## Test the adapter to TRL with its newest version that fits, in .venv-trl
 clients: install  ## Test packages that take our environments, each in a .venv-clients/: make clients ARGS=torchrl
 	$(TEST_ENV) $(BIN)/python -m scripts.check_clients $(ARGS)
 
-verl:  ## Train two steps with verl's main_ppo on CPUs, in .venv-verl: minutes, 6 GB of memory
+verl:  ## Train two steps with verl's main_ppo on CPUs, in .venv-verl: minutes, 5 GB of memory
 	PYTHON="$(PYTHON)" INSTALL_FLAGS="$(INSTALL_FLAGS)" sh scripts/install_verl.sh .venv-verl
 	.venv-verl/bin/python -m pip install --quiet $(INSTALL_FLAGS) -c constraints.txt hypothesis pytest pytest-timeout
 	CCPO_VERL=1 $(TEST_ENV) .venv-verl/bin/python -m pytest tests/rl/test_verl_data.py tests/rl/test_verl_plugin.py \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from string import ascii_uppercase
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccpo_env import Task, verify, vote_v0
+from ccpo_env.verifiers import choice
 from ccpo_env.verifiers.calling import category_of
 from ccpo_env.verifiers.choice import ChoiceVerifier
 
@@ -31,6 +33,7 @@ ANSWERS = [
 """Whole responses in the styles of models, with the letter of their answer, "none" without one."""
 SAME_FOR_ALL_LETTERS = ("gpt", "gemini", "r1", "wrong")
 """Styles whose cases hold for every order of the options."""
+SCRIPTS_OF_JAPANESE = {"HIRAGANA", "KATAKANA"}
 LETTERS = re.compile(r"(?<![A-Za-z'\\])[A-D]{1,4}(?![A-Za-z'])")
 
 
@@ -87,6 +90,21 @@ def test_the_question_tells_whether_what_does_not_fit_is_the_answer(
     assert not other.asks_exception
     assert verifier.answer_of(response) == answer
     assert other.answer_of(response) != "C"
+
+
+def test_no_word_of_another_language_mixes_scripts() -> None:
+    folder = Path(choice.__file__).parent
+    words = {
+        word
+        for path in folder.glob("*.py")
+        for word in re.findall(r"[^\W\d_A-Za-z]{2,}", path.read_text("utf-8"))
+    }
+    mixed = {
+        word
+        for word in words
+        if len({unicodedata.name(letter).split()[0] for letter in word} - SCRIPTS_OF_JAPANESE) > 1
+    }
+    assert mixed == {"БГДбгдΓΔ"}  # a class of letters
 
 
 @pytest.mark.parametrize("order", ["BDAC", "CABD"])

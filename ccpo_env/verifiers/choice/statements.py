@@ -55,7 +55,7 @@ _LINK = re.compile(
     r"|the (?:answer|correct|right|best|only|most)|を選"
     r"|[를을] 선택|صحیح|درست|هو|هي|是|为|が|は|가|이"
     r"|은|는"
-    r"|हی|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
+    r"|ही|है|选项|選項|विकल्प|[-–—:✅✓✔☑])"
     rf"|\s*(?:सही|صحيح|верно|正确|正解|정답|benar|doğru|đúng|richtig|stimmt|correct)",
     re.IGNORECASE,
 )
@@ -74,7 +74,7 @@ _DIRECT = re.compile(
         "gabarito; đáp án",
     )
     + "|答案|答え?|正解|정답|답|الإجابة|الاجابة|الجواب|பதில்|விடை|సమాధానం|উত্তর|उत्तर|जवाब|คำตอบ"
-    "|ตอบ|תשובה|应选|應選|故选|故選|পাসخ",
+    "|ตอบ|תשובה|应选|應選|故选|故選|پاسخ",
     re.IGNORECASE,
 )
 _DESCRIBED = re.compile(r"(?:option|choice|statement)\s+[(*]*[A-Z][)*]*\s+is\s", re.IGNORECASE)
