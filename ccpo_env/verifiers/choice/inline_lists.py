@@ -13,6 +13,8 @@ MAX_REMARK = 60
 """Longest remark, in characters, between two options of a list in one line."""
 _LONE_LETTER = re.compile(rf"(?<![A-Za-z'])(?:[A-Z]|[{OPTION_LETTERS}])(?![A-Za-z'])")
 _ANY_LABEL = re.compile(r"(?<![A-Za-z'])\(?([A-Z])(?![A-Za-z'])")
+_NEW_SENTENCE = re.compile(r"[.!?][\s*_]+(?i:the|all|these|those|but|while|in)\b")
+"""What begins between two options that are no list: "is (A) x. The other options, (B) y, ..."."""
 _ENDS_MARK = re.compile(r"\s*(?:$|[.,;!)|*]|[A-Z][\s).:?]|[(✗✘❌✓✔✅])|(?<=[✗✘❌✖✓✔✅☑])")
 
 
@@ -69,6 +71,8 @@ def _without_lines_of_all(text: str, options: Options) -> str:
             named = options.text_at(line, SIGNS.match(line, label.end()).end())  # type: ignore[union-attr]
             if named is None or label[1] not in named[0]:
                 continue
+            if wanted and _NEW_SENTENCE.search(line, end, label.start()):
+                break
             start, end = start if wanted else label.start(), named[1]
             wanted += 1
         is_all = wanted == len(options.letters)

@@ -114,7 +114,7 @@ def without_listing(text: str, options: Options) -> str:
     bodies = [_body(own, lines) for own in _ascending(items, lines)]
     blocks = [own for own in bodies if len({item.letter for item in own}) > 1]
     for block in blocks:
-        above = next((own for own in reversed(lines[: block[0].line]) if own.strip()), "")
+        above = _last(lines[: block[0].line])
         for item in block:
             lines[item.line] = item.kept
         said = _said(block, options, lines[block[-1].line + 1 :])
@@ -136,15 +136,19 @@ def _said(block: list[_Item], options: Options, below: list[str]) -> str:
     open_ = [item for item in block if item.is_right is None]
     is_all = {own.letter for own in block} == set(options.letters)
     if not right and len(open_) == 1 and is_all and not _states_answer(below, options):
-        last = next((line for line in reversed(below) if line.strip()), "")
-        if options_named(last, options) <= {open_[0].letter}:
+        if options_named(_last(below), options) <= {open_[0].letter}:
             right = [open_[0].letter]
     return said_of(right)
 
 
+def _last(lines: list[str]) -> str:
+    """Return the last line that is not blank; empty without one."""
+    return next((line for line in reversed(lines) if line.strip()), "")
+
+
 def _states_answer(lines: list[str], options: Options) -> bool:
     """Return whether the last of some lines states one option as the answer, and nothing else."""
-    last = next((line for line in reversed(lines) if line.strip()), "")
+    last = _last(lines)
     cue = _EXPLICIT.match(last)
     statement = options.statement_at(last, cue.end(), is_whole=True) if cue else None
     return statement is not None and len(statement.letters) == 1

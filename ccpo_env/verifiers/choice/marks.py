@@ -33,7 +33,7 @@ VERDICT = re.compile(
     re.IGNORECASE,
 )
 _ENDS_VERDICT = re.compile(
-    r"[\s*_)\]]*(?:answer|option|choice|one)?[\s*_)\]]*(?:$|[\n.,;:!|(–—-]|because)"
+    r"[\s*_)\]]*(?:answer|option|choice|one)?[\s*_)\]]*(?:$|[\n.,;:!|(–—]|-(?!\w)|because)"
 )
 _CALLED_RIGHT = re.compile(
     rf"{MARK_RIGHT}|\[[xX]\]|"

@@ -38,7 +38,7 @@ _BAD = (
     words(
         "contraindicated; useless; ineffective; harmful; dangerous; unsafe; inappropriate; worse",
         "inferior; unsuitable; obsolete; inadequate; insufficient; unnecessary; too weak; outdated",
-        "similarly; likewise",
+        "similarly; likewise; contradicted; refuted; disproved; the opposite",
         "less effective; (?:is|are) out; second choice; last resort; parenteral",
         "worsens?; aggravates?; mismatch(?:es)?; kontraindiziert; contre-indiqué",
         "contraindicado; противопоказан",
@@ -47,7 +47,9 @@ _BAD = (
 )
 UNSUITABLE = re.compile(f"{NOT}|{_BAD}")
 _EXPLAINS = re.compile(
-    rf"\s*(?:which|who|where|because|since|as)\b(?!.*(?:{RIGHT}|{_BAD}))", re.IGNORECASE
+    rf"\s*(?:which|who|where|because|since|as|and\s+(?:does|do)(?:n't|\s+not))\b"
+    rf"(?!.*(?:{RIGHT}|{_BAD}|\bhelps?\b|\bappl))",
+    re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|(?<=[.!?][\"')])\s+")
 _LETTER = re.compile(
@@ -58,7 +60,7 @@ _LETTER = re.compile(
 """A letter that is announced as that of an option, or stands where the answer may stand."""
 _CUT = re.compile(
     r"(?:\b(?:that|but|which|is|are|was|the|and|a|an|of|with|in|to|because|as|for|or|if|by|be|its?"
-    r"|than|generally|this|not)|[,:;–-])\s*$"
+    r"|than|generally|this|not)|[,:;–=+×≡^(/-]|\\[a-z]{2,10})\s*$"
 )
 _BARE = re.compile(r"(?<![A-Za-z'])[B-HJ-Z](?![A-Za-z'.-])")
 _REFUSES = re.compile(

@@ -264,3 +264,11 @@ def letters_up_to(letter: str) -> Options:
     """Return options without texts: at least LEAST_LETTERS, and up to a letter."""
     place = ascii_uppercase.find(letter) + 1
     return Options(ascii_uppercase[: max(place, LEAST_LETTERS)])
+
+
+def is_variable(text: str, statement: Statement, options: Options) -> bool:
+    """Return whether an answer is a letter beyond the options, as in "if P then Q; so Q"."""
+    letter = statement.letters[0]
+    if len(statement.letters) > 1 or letter in options.letters or not options.is_known:
+        return False
+    return len(re.findall(rf"(?<![A-Za-z]){re.escape(letter)}(?![A-Za-z])", text)) > 1

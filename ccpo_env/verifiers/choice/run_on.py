@@ -37,5 +37,6 @@ def without_run_on(text: str, options: Options) -> str:
         return text
     listed = {other[1]: other[2] for other in _LISTED.finditer(text, found.end())}
     names = [options.letters_of_text(plain(other)) for other in listed.values()]
-    is_new = len(listed) > 1 and "A" in listed and sum(not own for own in names) * 2 >= len(names)
+    is_other = sum(not own for own in names) * 2 >= len(names) or len(listed) < len(options.letters)
+    is_new = len(listed) > 1 and "A" in listed and is_other
     return text[: found.start()] if is_new or is_explained else text

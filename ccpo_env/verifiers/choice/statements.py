@@ -37,7 +37,7 @@ from ccpo_env.verifiers.choice.last_statement import last_statement
 from ccpo_env.verifiers.choice.lone import REPLY_NUMBER, is_listed, lone_answer
 from ccpo_env.verifiers.choice.named_best import named_best
 from ccpo_env.verifiers.choice.option_texts import texts_in
-from ccpo_env.verifiers.choice.options import Options, Statement
+from ccpo_env.verifiers.choice.options import Options, Statement, is_variable
 from ccpo_env.verifiers.choice.taken_back import is_dismissed, is_taken_back
 from ccpo_env.verifiers.choice.words import CHOOSE, IS, RIGHT, THEREFORE, words
 
@@ -85,6 +85,9 @@ _SINGULAR = re.compile(r"[\s*_)]*(?:is|was|seems|fits|wins|has|works)\b")
 _WOULD = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
 _IF = re.compile(
     r"[^\n.;]{0,40}?\b(?:if|unless|provided|when)\b(?!\s+(?:I|we|you)\b)", re.IGNORECASE
+)
+_IF_BEFORE = re.compile(
+    r"\b(?:if|unless)\b(?!\s+(?:anything|so|I|we|you)\b)[^.!?]*$", re.IGNORECASE
 )
 _SIGNS = " \n*_#:\"'`>-=[("
 _BELOW = re.compile(r"[^\n]*[:：*]\s*\n[\s*_#`(\[\"'>-]*(?:[A-Za-z ]{0,20})?")
@@ -217,7 +220,7 @@ def _chosen(text: str, options: Options) -> Iterator[Found]:
         statement = options.statement_at(text, verb.end())
         if statement is None or "\n" in text[verb.end() : statement.start].strip(" "):
             continue
-        if _QUESTION.match(text, statement.end) or _is_variable(text, statement, options):
+        if _QUESTION.match(text, statement.end) or is_variable(text, statement, options):
             continue
         if not options.ends_clause(text, statement.end):
             continue
@@ -262,7 +265,8 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
         if is_negated and not is_correction:
             continue
         if _TAG_QUESTION.match(text, right.end()) or (
-            _WOULD.search(right[0]) and _IF.match(text, right.end())
+            _WOULD.search(right[0])
+            and (_IF.match(text, right.end()) or _IF_BEFORE.search(sentence))
         ):
             continue
         if options.is_known and not set(statement.letters) <= set(options.letters):
@@ -275,14 +279,6 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
             2 if is_correction else 1,
             is_correction,
         )
-
-
-def _is_variable(text: str, statement: Statement, options: Options) -> bool:
-    """Return whether an answer is a letter beyond the options, as in "if P then Q; so Q"."""
-    letter = statement.letters[0]
-    if len(statement.letters) > 1 or letter in options.letters or not options.is_known:
-        return False
-    return len(re.findall(rf"(?<![A-Za-z]){re.escape(letter)}(?![A-Za-z])", text)) > 1
 
 
 def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> bool:
