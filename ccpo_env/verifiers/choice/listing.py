@@ -136,8 +136,8 @@ def _said(block: list[_Item], options: Options, below: list[str]) -> str:
     open_ = [item for item in block if item.is_right is None]
     is_all = {own.letter for own in block} == set(options.letters)
     if not right and len(open_) == 1 and is_all and not _states_answer(below, options):
-        if options_named(_last(below), options) <= {open_[0].letter}:
-            right = [open_[0].letter]
+        is_other = not options_named(_last(below), options) <= {open_[0].letter}
+        right = [] if is_other else [open_[0].letter]
     return said_of(right)
 
 
