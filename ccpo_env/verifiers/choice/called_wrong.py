@@ -33,6 +33,8 @@ _IS_WRONG_AFTER = re.compile(
     r"|[\s,;*_)]*(?:unless|if not|if it is not|if it isn't)\b"
     r"|[\s*_`\"')\]]*(?:is|are|was|were|must be)\s+(?:also\s+|therefore\s+|clearly\s+)?out\b"
     r"|\s*\^\s*(?:c\b|\\complement)"
+    r"|[\s*_`\"')\]]*is\s+the\s+(?:one|only)\s+(?:option\s+|one\s+)?(?:that|which)\s+(?:can|must)\s+be"
+    r"\s+(?:\w+\s+)?(?:excluded|ruled\s+out|eliminated|rejected)\b"
     r"|[\s*_`\"')\]]*(?:is|was)\s+[a-z]+\s+and\s+(?:cannot|can't|is\s+not|isn't)\b"
     r"|[\s*_`\"')\]]*(?:cannot|can't|isn't|wasn't|doesn't|does not|couldn't|won't|fails|ain't)\b",
     re.IGNORECASE,

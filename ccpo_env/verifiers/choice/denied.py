@@ -17,6 +17,10 @@ _RULED_OUT = re.compile(
     r"[*_)\]]*\s+(?:can|must|should|is|was|may|has)\s+(?:(?:also|thus|therefore|safely)\s+)?"
     r"(?:be(?:en)?\s+)?(?:ruled\s+out|eliminated|excluded|rejected|discarded|dismissed)\b"
 )
+_NOT_RIGHT = re.compile(
+    r"[*_)\]]*\s+is\s+\W*not\W*\s+(?:an?\s+|the\s+)?(?:correct|right|valid|answer)"
+)
+_EXPLICIT = re.compile(r"\w[*_\"']*\s\(([A-Z])\)")
 _BARE = re.compile(r"(?<![A-Za-z'])[A-Z](?![A-Za-z'])")
 
 
@@ -28,6 +32,9 @@ def unless_denied(found: Found | None, text: str, options: Options) -> Found | N
     """
     if found is None:
         return None
+    explicit = {own[1] for own in _EXPLICIT.finditer(text)} & set(options.letters)
+    if len(explicit) == 1 and not explicit & set(found.letters):
+        return None  # "Acne (D) is no reason. Migraine and thrombosis are."
     if set(found.letters) & _denied_letters(text, options):
         return replace(found, is_negated=True)
     for letter in first_and_last(_BARE.finditer(text)):
@@ -49,6 +56,6 @@ def _denied_letters(text: str, options: Options) -> set[str]:
         if letter and not NO_DOUBT.match(lowered, negation.start()):
             found.add(letter[1])
     for letter in first_and_last(_BARE.finditer(text)):
-        if _RULED_OUT.match(text, letter.end()):
+        if _RULED_OUT.match(text, letter.end()) or _NOT_RIGHT.match(text, letter.end()):
             found.add(letter[0])
     return found & set(options.letters)

@@ -21,7 +21,7 @@ _OPTION_DISMISSED = re.compile(
 _IS_UNSUITABLE = re.compile(
     r"[\s*_)\]]*(?:is|was|would be)\s+(?:contraindicated|inappropriate|harmful)\b"
 )
-_PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
+PLURAL = re.compile(r"[\s*_)\]]*(?:are|were|sont|sind|son|são|sono)\b")
 JOINT = re.compile(
     rf"\s*(?:(?:\.|\([^()\n]{{0,40}}\)|\s(?:in|for)\s\S+(?:\s\w+){{0,2}})\s*(?=(?:or|and)\b|/))?[(\[]?\s*(?:{AND}\s*)+(?:{MAYBE}\s*)*",
     re.IGNORECASE,
@@ -85,7 +85,7 @@ def joined_member(options: Members, text: str, place: int) -> tuple[tuple[str, .
         or _IS_UNSUITABLE.match(text, member[1])
     ):
         return None  # "C) aspirin. Option A) heparin is not recommended"
-    if member is None or (is_called_wrong(text, member[1]) and not _PLURAL.match(text, member[1])):
+    if member is None or (is_called_wrong(text, member[1]) and not PLURAL.match(text, member[1])):
         return None
     return member
 

@@ -47,6 +47,7 @@ _HEDGED = re.compile(
 )
 _LABELS = re.compile(r"(?<![A-Za-z])([A-Z])[:.)]\s")
 _OPENS_LINE = re.compile(r"\b(?:is|are|was|be)(?:\s+(?:the|an?))?[\s*_]*[:：][\s*_]*$")
+_IS_NOT = re.compile(r",\s[^,.;:!?]{2,60},\s(?:is|was|are|were|does|did)\s*(?:not\b|n't\b)")
 _MARK = re.compile(r"[✅✓✔☑👉]")
 REPLY_NUMBER = re.compile(
     r"(?:A:\s*(?=\([B-Z]\)|[B-Z][\s.]*$)|(?:(?:assistant|model|bot|ai)|(?:question|q|answer|a|no\.?)?\s?\d{1,3})\s?[:.)]\s+(?=\S))",
@@ -114,7 +115,7 @@ def _in_a_line(text: str, lines: list[re.Match[str]], options: Options) -> Found
                 lead
                 and not is_list
                 and (
-                    _LEAD.match(line[0], lead.end)
+                    (_LEAD.match(line[0], lead.end) and not _IS_NOT.match(line[0], lead.end))
                     or _LABELLED_LEAD.match(line[0])
                     or _AS.match(line[0], lead.end)
                     or _explained(line[0], lead)

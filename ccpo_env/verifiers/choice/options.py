@@ -61,6 +61,7 @@ _LETTER_BEHIND_NOUN = re.compile(
     r"(?:\s+[a-z][\w'-]+){1,2}\s*[(\[]\s*(?:(?i:option|choice|answer)\s*)?([A-Z])\s*[)\]]"
 )
 """What follows a shortened text: "competitive inhibition (option A)"."""
+_HEAD = re.compile(r"(?s)(.*?)(\s\S*|(?<=\d)[°%])?$")
 _BEFORE_TEXT = re.compile(r"[\s*_`\"'.:)\]、,=(–—-]*")
 
 
@@ -198,11 +199,11 @@ class Options:
             return ()
         named = list(zip(self.letters, self.texts, strict=False))
         found = tuple(letter for letter, other in named if other == own)
-        heads = [other.rpartition(" ") for other in self.texts]
-        if not found and len({tail for *_, tail in heads}) == 1:  # "nitrogen" for "nitrogen gas"
+        heads = [_HEAD.match(other).groups() for other in self.texts]  # type: ignore[union-attr]
+        if not found and len({tail for _, tail in heads}) == 1:  # "nitrogen" for "nitrogen gas"
             found = tuple(
                 letter
-                for letter, (head, *_) in zip(self.letters, heads, strict=False)
+                for letter, (head, _) in zip(self.letters, heads, strict=False)
                 if head == own
             )
         if found or not own[:1].isdigit():

@@ -11,7 +11,7 @@ from itertools import islice
 from ccpo_env.verifiers.choice.beside import answers_beside
 from ccpo_env.verifiers.choice.called_wrong import is_called_wrong
 from ccpo_env.verifiers.choice.denied import unless_denied
-from ccpo_env.verifiers.choice.joining import LIST_ENDED
+from ccpo_env.verifiers.choice.joining import LIST_ENDED, PLURAL
 from ccpo_env.verifiers.choice.judging import (
     ANSWER_NOUN,
     CLAUSE_START,
@@ -81,6 +81,7 @@ _DESCRIBED = re.compile(r"(?:option|choice|statement)\s+[(*]*[A-Z][)*]*\s+is\s",
 _OTHER_CLAUSE = re.compile(r";|,\s*unlike\b", re.IGNORECASE)
 _QUESTION = re.compile(r"[\s*_)\]\"']{0,5}\?")
 _TAG_QUESTION = re.compile(r"[^\n.!]{0,40}\?")
+_LETTER_BEFORE = re.compile(r"(?<![A-Za-z])[A-Z][*_)\]]*,?\s*$")
 _SINGULAR = re.compile(r"[\s*_)]*(?:is|was|seems|fits|wins|has|works)\b")
 _WOULD = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
 _IF = re.compile(
@@ -282,7 +283,10 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
 
 
 def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> bool:
-    """Return whether a comma before an answer divides a list that the answer belongs to."""
+    """Return whether "and" or a comma before an answer belongs to a list with the answer."""
+    if clause[0].startswith("and"):
+        is_plural = PLURAL.match(text, statement.end) is not None
+        return is_plural and _LETTER_BEFORE.search(text, 0, clause.start()) is not None
     return (
         clause[0].startswith(",")
         and _IN_A_LIST.match(text, max(clause.start() - 2, 0)) is not None

@@ -29,7 +29,7 @@ _LATIN = r"[a-z]{3,}(?:us|um|ii|i|ae|ans|ens|is)[.*_\s]*(?:$|\n)"
 _WORD = re.compile(r"\W*([a-z]{2,})")
 _TERM = re.compile(
     r"[-‐‑–](?!\s)(?!(?:because|since|as|the|it|is|this|which)\b)[a-z](?:[a-z]|-)"
-    r"|'?\([a-z]\)|\([^()\n]{1,24}\)\s*=|\+\+|\+(?=\s*(?:$|[.,;!)\n]))|#(?![\w#])|°|/[A-Z]{2,}|-[A-Z]{3,}|\.[A-Z]\.(?=\s+[a-z])"
+    r"|'?\([a-z]\)|\([^()\n]{1,24}\)\s*=|\+\+|\+(?=\s*(?:$|[.,;!)\n]))|#(?![\w#])|°|/d[a-z]|/[A-Z]{2,}|-[A-Z]{3,}|\.[A-Z]\.(?=\s+[a-z])"
     rf"|\s+(?:{_NOUNS})|\.\s+(?:{_SPECIES})|\.\s+{_LATIN}"
     r"|,\s+(?:the\s+speed\s+of\s+light|day\s+of|as\s+in\b|an,\s+the\b)"
 )
