@@ -130,7 +130,7 @@ TINY_EXPERIMENT = (
 )
 MEASURED = {
     "think_solve": Measured(
-        "baselines.experiment", "--num-seeds 10", keep_experiment, 16, BY_OPTIMIZER, TINY_EXPERIMENT
+        "baselines.experiment", "--num-seeds 10", keep_experiment, 11, BY_OPTIMIZER, TINY_EXPERIMENT
     ),
     "vote": Measured(
         "baselines.experiment",
@@ -138,7 +138,7 @@ MEASURED = {
         "--num-evaluations 15 --train.topology vote --train.num-voters 5 --train.group-size 4 "
         "--train.tasks-per-step 16",
         keep_experiment,
-        7,
+        5,
         BY_OPTIMIZER,
         TINY_EXPERIMENT,
     ),
@@ -147,7 +147,7 @@ MEASURED = {
         "--allocators shared counterfactual leave_one_out influence --num-seeds 10 "
         "--token-budget 150000 --num-evaluations 20 --train.tasks arithmetic_rare",
         keep_experiment,
-        12,
+        10,
         BY_OPTIMIZER,
         TINY_EXPERIMENT,
     ),
@@ -158,7 +158,7 @@ MEASURED = {
         "--train.policy tiny_teams --train.tasks arithmetic_one_kind "
         "--train.num-eval-tasks 256 --train.learning-rate 4e-4",
         keep_experiment,
-        8,
+        9,
         tiny=TINY_EXPERIMENT,
     ),
     "mixed_vote": Measured(
@@ -168,14 +168,14 @@ MEASURED = {
         "--train.policy tiny_teams --train.group-size 4 --train.num-eval-tasks 200 "
         "--train.learning-rate 4e-4",
         keep_experiment,
-        8,
+        9,
         tiny=TINY_EXPERIMENT,
     ),
     "free_riding": Measured(
         "baselines.train_sb3",
         "--demonstration --num-seeds 10",
         keep_signal,
-        8,
+        9,
         tiny="--num-seeds 2 --steps 2000 --settings default",
     ),
     "signal": Measured(
@@ -189,7 +189,7 @@ MEASURED = {
         "baselines.bench",
         "learning --steps 40 --good-enough 0.93",
         keep_learning,
-        15,
+        13,
         {part: f"--parts {part}" for part in ("grid", "topologies", "reversed")},
         "--num-seeds 1 --num-topology-seeds 1 --steps 1 --optimizers grpo --allocators shared",
     ),

@@ -157,9 +157,9 @@ def cost(results: Results) -> str:
     """Return how long the parts of the map took."""
     trained = sum(check.seconds for check in results.checks)
     return (
-        f"{len(results.found)} cells took {results.seconds / 60.0:.1f} minutes with "
+        f"{len(results.found)} cells took {results.seconds:.0f} seconds with "
         f"{results.num_workers} processes at a time; the {len(results.checks)} training checks "
-        f"{trained / 60.0:.0f} minutes, summed over the processes. Other work ran on the machine."
+        f"{trained:.0f} seconds, summed over the processes."
     )
 
 
