@@ -123,12 +123,8 @@ def without_listing(text: str, options: Options) -> str:
         lines[block[-1].line] = f"{said}\n{block[-1].kept}".strip()
     if blocks and not re.search(r"\w", "".join(lines)):
         first, *others = [item.letter for item in blocks[0]]
-        if (
-            len(blocks) == 1
-            and len(others) > 1
-            and [min(first, *others)] != [first]
-            and others == sorted(others)
-        ):
+        is_apart = first > others[0] and others == sorted(others)
+        if len(blocks) == 1 and len(others) > 1 and is_apart:
             return said_of([first])  # "C. Because ... A. ... B. ... D. ..."
         return ", ".join(item.letter for block in blocks for item in block)
     return "\n".join(lines).strip()
