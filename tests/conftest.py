@@ -16,9 +16,11 @@ from tests.rl.warm import COVERAGE, WARM_COVERAGE, stop, warm_context
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
 
-# Shells make background processes ignore Ctrl-C.
+# Shells make background processes ignore Ctrl-C, and nohup a closed terminal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Time limits would fail on a loaded machine. Most properties hold for each of many methods, so
 # that a few examples of each are hundreds of the property.
