@@ -52,6 +52,8 @@ SHORT_PRESET: Mapping[str, str] = {
     "--role-max-tokens": "thinker 8 solver 8",
 }
 """The same for the settings of a preset of the paper."""
+WRITES_DATA = "-m baselines.integrations.verl_data"
+"""Writes tasks for another trainer; those of the hub are replaced by embedded ones."""
 TRAINS = re.compile(r"(?:\bccpo train\b|-m baselines\.train(?:\.engines)?(?= ))")
 SERVES = "vllm.entrypoints.openai.api_server"
 SERVER: Mapping[str, str] = {
@@ -162,6 +164,8 @@ def small(line: str, *, model: Path, port_of: Mapping[str, int]) -> str:
         line = _with_flags(line, SHORT)
         if "--preset paper/" in line:
             line = _with_flags(line, {**SHORT_PRESET, "--policy": str(model)})
+    if WRITES_DATA in line:
+        line = _with_flags(line, {"--tasks": SHORT["--tasks"]})
     if SERVES in line:
         line = _with_flags(line, SERVER)
     return line

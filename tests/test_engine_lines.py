@@ -154,6 +154,10 @@ SHORT = "--steps 2 --tasks-per-step 2 --group-size 2 --max-tokens 8 --num-eval-t
         ),
         (".venv-vllm/bin/python -m a --port 8130", "python -m a --port 9"),
         ("train --num-processes 1 /data/a.parquet", "train --num-processes 1 data/a.parquet"),
+        (
+            "python -m baselines.integrations.verl_data --tasks math --out data",
+            "python -m baselines.integrations.verl_data --tasks arithmetic --out data",
+        ),
     ],
 )
 def test_small_lines_differ_as_the_page_says(line, expected):
