@@ -56,6 +56,7 @@ PLACES: Mapping[str, Place] = {
 COLUMN, LAYER, BOX, HEIGHT, MARGIN = 244, 84, 226, 50, 10
 """Distances of columns and layers, size of a box, and margin of the figure, in pixels."""
 MOST_CHARS = 33
+"""Longest description in a box of one column, in characters."""
 SHIFT = 60
 """Distance from the centre of a box at which a slanted arrow starts and ends."""
 WIDTH = 2 * MARGIN + 3 * COLUMN + BOX

@@ -63,8 +63,9 @@ def verdict_behind(rest: str) -> bool | None:
     verdict = VERDICT.match(rest, signs)
     if verdict and _ENDS_VERDICT.match(rest, verdict.end()):
         return verdict["yes"] is not None
-    if (is_marked := _MARKS.findall(rest)) and len(set(is_marked)) == 1:
-        return bool(re.fullmatch(MARK_RIGHT, is_marked[0]))
+    marks = set(_MARKS.findall(rest))
+    if len(marks) == 1:
+        return re.fullmatch(MARK_RIGHT, marks.pop()) is not None
     for sentence in SENTENCE.split(rest):
         if NEGATION.search(lower(sentence)) or re.search(MARK_WRONG, sentence):
             return False

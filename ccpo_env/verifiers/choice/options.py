@@ -199,13 +199,11 @@ class Options:
             return ()
         named = list(zip(self.letters, self.texts, strict=False))
         found = tuple(letter for letter, other in named if other == own)
-        heads = [_HEAD.match(other).groups() for other in self.texts]  # type: ignore[union-attr]
-        if not found and len({tail for _, tail in heads}) == 1:  # "nitrogen" for "nitrogen gas"
-            found = tuple(
-                letter
-                for letter, (head, _) in zip(self.letters, heads, strict=False)
-                if head == own
-            )
+        if not found:  # "nitrogen" for "nitrogen gas", where all options end in the same word
+            heads = [_HEAD.match(other).groups() for other in self.texts]  # type: ignore[union-attr]
+            if len({tail for _, tail in heads}) == 1:
+                named_heads = zip(self.letters, heads, strict=False)
+                found = tuple(letter for letter, (head, _) in named_heads if head == own)
         if found or not own[:1].isdigit():
             return found
         own = without_zeros(own)

@@ -285,8 +285,8 @@ def _called_right(text: str, options: Options) -> Iterator[Found]:
 def _is_in_a_list(text: str, clause: re.Match[str], statement: Statement) -> bool:
     """Return whether "and" or a comma before an answer belongs to a list with the answer."""
     if clause[0].startswith("and"):
-        is_plural = PLURAL.match(text, statement.end) is not None
-        return is_plural and _LETTER_BEFORE.search(text, 0, clause.start()) is not None
+        before = text[max(clause.start() - 12, 0) : clause.start()]
+        return bool(PLURAL.match(text, statement.end) and _LETTER_BEFORE.search(before))
     return (
         clause[0].startswith(",")
         and _IN_A_LIST.match(text, max(clause.start() - 2, 0)) is not None
